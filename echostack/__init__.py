@@ -1,0 +1,1 @@
+"""EchoStack: a text file becomes a running, interruptible, real-time voice automation."""

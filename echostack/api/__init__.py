@@ -1,0 +1,1 @@
+"""What an embedding program imports: load, check, compile, and the sessions of a compiled pipeline."""

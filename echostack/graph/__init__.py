@@ -1,0 +1,1 @@
+"""Documents become one graph: imports expanded, aliases resolved, every node with its provenance."""

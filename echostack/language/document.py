@@ -1,0 +1,182 @@
+"""A `.echo` file as it was read: loose, complete with spans, not yet resolved against anything.
+
+``Value`` is a YAML value that still knows where it stood. ``plain`` turns one into ordinary data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from echostack.core.span import Source, Span
+from echostack.language.ast import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    value: str | int | float | bool | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class EnvRef:
+    """``{env: NAME}``, or ``{env: NAME, default: value}``: a value taken from the environment after parsing."""
+
+    name: str
+    span: Span
+    default: str | int | float | bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence_:
+    items: tuple[Value, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping_:
+    """Keys are unique strings; ``keys`` holds their own spans."""
+
+    items: Mapping[str, Value]
+    keys: Mapping[str, Span]
+    span: Span
+
+
+Value = Scalar | EnvRef | Sequence_ | Mapping_
+
+
+@dataclass(frozen=True, slots=True)
+class NodePolicy:
+    """What the engine does around a node, whatever the connector: keys that stand beside its own settings.
+
+    timeout: seconds for one event (for a STREAM: to open). attempts: tries in all. backoff: seconds before the
+    second try, doubling with jitter. cooldown: seconds a failed member of a ``??`` rests before a probe.
+    """
+
+    timeout: float | None = None
+    attempts: int = 1
+    backoff: float = 0.2
+    cooldown: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorDecl:
+    """One entry under ``connectors:``. ``use`` is the registry name (the entry's own unless `use:` says so)."""
+
+    name: str
+    use: str
+    settings: Mapping_
+    policy: NodePolicy
+    span: Span
+    use_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybookDecl:
+    """One entry under ``playbooks:``; ``mode`` is exclusive or background."""
+
+    name: str
+    mode: str
+    settings: Mapping_
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ImportDecl:
+    """``imports: {speak: graphs/speak.echo}``; ``settings`` override nodes of the imported file, by node name."""
+
+    name: str
+    path: str
+    settings: Mapping_ | None
+    span: Span
+    path_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceDecl:
+    """What an importable file offers: port name → the node that it stands for, inwards and outwards."""
+
+    inputs: Mapping[str, tuple[str, Span]]
+    outputs: Mapping[str, tuple[str, Span]]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class BargeInDecl:
+    """The ``barge_in:`` section. Times in seconds. ``on`` is an event pattern's text, empty for the default tap."""
+
+    enabled: bool = True
+    on: str = ""
+    min_speech: float = 0.5
+    min_words: int = 0
+    resume_after: float = 2.0
+    backchannels: tuple[str, ...] = ("mhm", "mm-hmm", "uh-huh", "yeah", "okay", "right", "I see")
+    vad: str = "webrtc.vad"
+    span: Span | None = None
+    on_span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnsDecl:
+    """The ``turns:`` section: who ends a turn (``recogniser``, ``silence`` or a node's name) and after how long."""
+
+    end_by: str = "recogniser"
+    silence: float = 0.6
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file, read. Parts that did not parse are missing here and present among the findings."""
+
+    source: Source
+    version: int = 1
+    name: str = ""
+    description: str = ""
+    connectors: Mapping[str, ConnectorDecl] = field(default_factory=dict)
+    playbooks: Mapping[str, PlaybookDecl] = field(default_factory=dict)
+    imports: Mapping[str, ImportDecl] = field(default_factory=dict)
+    interface: InterfaceDecl | None = None
+    pipeline: tuple[Rule, ...] = ()
+    barge_in: BargeInDecl = BargeInDecl()
+    turns: TurnsDecl = TurnsDecl()
+    voice_to_voice: float | None = None  # seconds; the budget
+    voice_to_voice_span: Span | None = None
+    tests: Value | None = None
+    span: Span | None = None
+
+
+def plain(value: Value, env: Mapping[str, str] | None = None) -> Any:
+    """``value`` as ordinary Python data, ``{env: NAME}`` leaves replaced from ``env`` (default first).
+
+    A name that is absent and has no default stays an EnvRef, for the caller to report.
+    """
+    match value:
+        case Scalar(item):
+            return item
+        case EnvRef(name, _, default):
+            if env is not None and name in env:
+                return env[name]
+            return default if default is not None else value
+        case Sequence_(items):
+            return [plain(i, env) for i in items]
+        case Mapping_(items):
+            return {k: plain(v, env) for k, v in items.items()}
+
+
+def env_names(value: Value) -> dict[str, EnvRef]:
+    """Every environment name that ``value`` takes something from, with the place of its first use."""
+    found: dict[str, EnvRef] = {}
+    match value:
+        case EnvRef(name):
+            found[name] = value
+        case Sequence_(items):
+            for item in items:
+                found = {**env_names(item), **found}
+        case Mapping_(items):
+            for item in items.values():
+                found = {**env_names(item), **found}
+        case Scalar():
+            pass
+    return found

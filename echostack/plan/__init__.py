@@ -1,0 +1,1 @@
+"""A checked graph is lowered to islands, queues and scopes: frozen data that every session shares."""

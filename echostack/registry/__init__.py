@@ -1,0 +1,12 @@
+"""What a connector is, how one is declared, and the value that holds all that a program knows."""
+
+from echostack.registry.context import Context, Conversation, Forward, Inbox, Out, Turn
+from echostack.registry.declare import connector
+from echostack.registry.registry import Registry
+from echostack.registry.sink import AudioSink
+from echostack.registry.spec import ConnectorSettings, ConnectorSpec, Form, Latency
+
+__all__ = [
+    "AudioSink", "ConnectorSettings", "ConnectorSpec", "Context", "Conversation", "Form", "Forward", "Inbox",
+    "Latency", "Out", "Registry", "Turn", "connector",
+]  # fmt: skip

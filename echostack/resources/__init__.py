@@ -1,0 +1,1 @@
+"""Finds grammar/, graphs/ and playbooks/ in a wheel, an editable install and a checkout alike."""

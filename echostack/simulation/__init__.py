@@ -1,0 +1,1 @@
+"""Virtual time: the event loop on which a call needs no waiting."""
