@@ -96,7 +96,7 @@ class Graph:
     as frozen. ``documents`` are the files read, the opened one first.
     """
 
-    net: nx.MultiDiGraph
+    net: nx.MultiDiGraph[str]
     name: str
     description: str
     documents: tuple[Document, ...]

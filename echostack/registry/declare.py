@@ -99,7 +99,8 @@ def _read_function(name: str, function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _read_class(name: str, cls: type) -> dict[str, Any]:
-    hints = _hints(name, cls.__init__) if cls.__init__ is not object.__init__ else {}
+    init = inspect.getattr_static(cls, "__init__")
+    hints = _hints(name, init) if init is not object.__init__ else {}
     settings: type[ConnectorSettings] = NoSettings
     wants = {"wants_settings": "", "wants_context": ""}
     for parameter, hint in hints.items():

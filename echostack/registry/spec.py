@@ -124,14 +124,14 @@ class ConnectorSpec:
         end is named as a rule names it.
         """
         own = self.vendor
-        here = (lambda k: f"ingress.{own}.{k}") if self.role == "ingress" else (lambda k: f"processing.{own}.{k}")
-        there = (lambda k: f"egress.{own}.{k}") if self.role == "egress" else (lambda k: f"processing.*.{k}")
+        here = f"ingress.{own}" if self.role == "ingress" else f"processing.{own}"
+        there = f"egress.{own}" if self.role == "egress" else "processing.*"
         return {
             "name": self.name,
             "about": self.about,
             "form": self.form.value,
-            "consumes": [there(k.name) for k in self.consumed_kinds],
-            "produces": [here(k.name) for k in self.produced_kinds],
+            "consumes": [f"{there}.{k.name}" for k in self.consumed_kinds],
+            "produces": [f"{here}.{k.name}" for k in self.produced_kinds],
             "forwards": [f"processing.*.{k.name}" for k in self.forwarded_kinds],
             "effect": self.effect,
             "network": self.network,
