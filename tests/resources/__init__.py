@@ -1,0 +1,1 @@
+"""Tests of the shipped folders, from every kind of installation."""
