@@ -1,0 +1,74 @@
+"""Task ownership: every task of a session is started here, awaited here, and gone when the session has closed.
+
+asyncio.TaskGroup is not used because it cancels all siblings on the first error, while an error in one branch of
+a call must stay in that branch; and because it aborts in the order of a set, which differs from run to run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from echostack.core.clock import Clock
+
+OnError = Callable[[str, BaseException], None]
+
+
+class Nursery:
+    """Owns tasks by name, in the order of their start.
+
+    An error of a task is handed to ``on_error`` (once, synchronously, on the loop); nothing is swallowed. A
+    cancelled task is not an error.
+    """
+
+    def __init__(self, clock: Clock, on_error: OnError) -> None:
+        self._clock = clock
+        self._on_error = on_error
+        self._tasks: dict[asyncio.Task[Any], str] = {}
+        self._idle: list[asyncio.Future[None]] = []
+        self.closing = False
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """Run ``work`` as a task that this nursery owns. After ``close`` began, ``work`` is closed unrun."""
+        if self.closing:
+            work.close()
+            raise RuntimeError(f"the session is closing; {name} cannot start")
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks[task] = name
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        name = self._tasks.pop(task, "")
+        if not task.cancelled():
+            error = task.exception()
+            if error is not None:
+                self._on_error(name, error)
+        if not self._tasks:
+            idle, self._idle = self._idle, []
+            for future in idle:
+                if not future.done():
+                    future.set_result(None)
+
+    async def close(self, deadline: float) -> tuple[str, ...]:
+        """Cancel every task and await them for ``deadline`` seconds; the names of those that were late.
+
+        A late task has been cancelled and stays referenced by the loop only; it can do no more harm because its
+        session's epochs, queues and sinks reject whatever it still makes.
+        """
+        self.closing = True
+        for task in list(self._tasks):
+            task.cancel()
+        try:
+            async with self._clock.timeout(deadline):
+                while self._tasks:
+                    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                    self._idle.append(future)
+                    await future
+        except TimeoutError:
+            pass
+        return tuple(self._tasks.values())
