@@ -22,8 +22,7 @@ class PlanNode:
     """One node as it runs. ``island`` is the region it is fused into, -1 for a node with a task of its own.
 
     ``scope`` is 0 outside any scope. ``source`` is the source part of its events' names. A choice has
-    ``members`` and no spec; a member has ``choice`` set and no edges of its own. A resampler that the compiler
-    put in has ``resample`` set and no spec.
+    ``members`` and no spec; a member has ``choice`` set and no inbox of its own.
     """
 
     id: str
@@ -36,7 +35,6 @@ class PlanNode:
     members: tuple[str, ...] = ()
     choice: str = ""
     inserted: bool = False
-    resample: AudioFormat | None = None
 
     @property
     def fused(self) -> bool:
@@ -56,7 +54,8 @@ class QueuePlan:
 @dataclass(frozen=True, slots=True)
 class PlanEdge:
     """A route. Without a queue it is a synchronous call. ``siblings``: for an ``else``, the ids of the edges whose
-    guards must all have failed."""
+    guards must all have failed. ``pattern``: what an engine's event must match. ``enters``: the scope that it leads
+    into from outside (its events are stamped there), 0 for none."""
 
     id: str
     source: str
@@ -67,6 +66,8 @@ class PlanEdge:
     queue: QueuePlan | None = None
     resample: AudioFormat | None = None
     siblings: tuple[str, ...] = ()
+    pattern: str = ""
+    enters: int = 0
     place: str = ""
 
 
