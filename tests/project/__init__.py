@@ -1,0 +1,1 @@
+"""Tests of the project around the package: its requirements, its floors, its Makefile, its pages."""
