@@ -8,13 +8,20 @@ from __future__ import annotations
 from typing import Final
 
 BUILTIN: Final[dict[str, str]] = {
+    "egress.file": "echostack.connectors.file_egress:FileEgress",
+    "egress.speaker": "echostack.connectors.speaker_egress:SpeakerEgress",
     "faq.agent": "echostack.connectors.faq_agent:FaqAgent",
     "http.request": "echostack.connectors.http_request:HttpRequest",
+    "ingress.file": "echostack.connectors.file_ingress:FileIngress",
+    "ingress.mic": "echostack.connectors.mic_ingress:MicIngress",
     "intent.router": "echostack.connectors.intent_router:IntentRouter",
     "knowledge.search": "echostack.connectors.knowledge_search:KnowledgeSearch",
+    "moonshine.stt": "echostack.connectors.moonshine_stt:MoonshineStt",
+    "piper.tts": "echostack.connectors.piper_tts:PiperTts",
     "say.agent": "echostack.connectors.say_agent:SayAgent",
     "sentiment.score": "echostack.connectors.sentiment_score:SentimentScore",
     "transcript.log": "echostack.connectors.transcript_log:TranscriptLog",
     "webhook.send": "echostack.connectors.webhook_send:WebhookSend",
+    "webrtc.vad": "echostack.connectors.webrtc_vad:WebrtcVad",
 }
 """Registry name → ``module:attribute``."""
