@@ -62,7 +62,8 @@ class ConnectorSpec:
     ports: the output ports that these settings give, besides the main one.
     input_format, output_format: the audio it needs and makes under these settings; None for any / unknown.
     effect: acts on the outside world, so waits until its turn can no longer be taken back, happens once for
-      one idempotency key, and is not cancelled once begun.
+      one idempotency key, and is not cancelled once begun. effect_when: which settings make it one, for a
+      connector that only sometimes acts (an HTTP request that only reads does not); ask ``acts``.
     network: talks to other machines. blocking_ms: time that one call of a sync form takes, declared so that the
       planner does not fuse a slow one.
     keeps_running: a STREAM that is told of an interruption (``interrupted()``) instead of being cancelled.
@@ -87,6 +88,7 @@ class ConnectorSpec:
     output_format: Callable[[Any], AudioFormat | None] = field(default=lambda settings: None)
     latency: Latency = Latency()
     effect: bool = False
+    effect_when: Callable[[Any], bool] | None = None
     network: bool = False
     blocking_ms: float = 0.0
     keeps_running: bool = False
@@ -104,6 +106,10 @@ class ConnectorSpec:
     def role(self) -> str:
         first, _, second = self.name.partition(".")
         return first if first in ("ingress", "egress") else second
+
+    def acts(self, settings: Any) -> bool:
+        """Whether a node with these settings acts on the outside world; yes, for settings not yet known."""
+        return self.effect and (self.effect_when is None or settings is None or self.effect_when(settings))
 
     @property
     def consumed_kinds(self) -> tuple[KindSpec, ...]:
