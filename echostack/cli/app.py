@@ -1,0 +1,60 @@
+"""The command ``echostack``: its commands, each in a module of its own, and what they all have in common.
+
+The command modules import the floors below only when they run, so that ``echostack --help`` does not wait for them.
+"""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from echostack.cli.commands import connectors, version
+from echostack.cli.guard import guarded
+
+EPILOG = (
+    "Exit status: 0 all is well, 1 findings or a failed call, 2 wrong usage, 130 interrupted. "
+    "A first file, the language and the connectors are explained in README.md and docs/."
+)
+
+
+class GuardedGroup(TyperGroup):
+    """The group of all commands; whichever runs, runs guarded."""
+
+    def invoke(self, ctx: Any) -> Any:
+        return guarded(lambda: super(GuardedGroup, self).invoke(ctx))
+
+
+app = typer.Typer(
+    name="echostack",
+    cls=GuardedGroup,
+    help="Compiles a text file into a running, interruptible, real-time voice automation.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # the guard tells errors
+    rich_markup_mode=None,  # plain help: it starts in half the time, and reads the same in a pipe
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("connectors")(connectors.connectors)
+app.command("version")(version.version)
+
+
+@app.callback()
+def root(
+    version_: bool = typer.Option(
+        False, "--version", help="Print the version and exit.", is_eager=True, callback=version.print_and_exit
+    ),
+) -> None:
+    """What comes before the command's name."""
+
+
+def main() -> None:
+    """The entry point of the installed command."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a character shows its number instead of ending the command.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    app(prog_name="echostack")

@@ -1,0 +1,94 @@
+"""A running call on the terminal: finished lines above, who speaks and the figures of each stage below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text as Styled
+
+from echostack.cli.call_lines import CallLine, CallLines
+
+if TYPE_CHECKING:
+    from echostack.runtime.stats import Stats
+
+STYLES = {"said": "", "partial": "dim", "note": "dim italic", "bad": "bold red"}
+SPEAKERS = {"caller": "cyan", "agent": "green"}
+
+
+class CallScreen:
+    """Shows a call; a context manager.
+
+    On a terminal the last lines are live: who speaks, the words that may still change, latencies and drops. In a pipe
+    every line, partial words included, is printed once and nothing is redrawn.
+    """
+
+    def __init__(self, console: Console, lines: CallLines, stats: Callable[[], Stats | None]) -> None:
+        self._console, self._lines, self._stats = console, lines, stats
+        self._live = Live(get_renderable=self._status, console=console, refresh_per_second=8, transient=True)
+
+    def show(self, lines: list[CallLine]) -> None:
+        """Print lines above the live part; words that may still change belong to the live part, where there is one."""
+        for line in lines:
+            if line.style == "partial" and self._console.is_terminal:
+                continue
+            self._console.print(styled(line))
+
+    def _status(self) -> RenderableType:
+        caller = "speaking" if self._lines.caller_speaks else "silent"
+        agent = "paused" if self._lines.paused else "speaking" if self._lines.agent_speaks else "silent"
+        head = Styled.assemble(
+            (f"{self._lines.now:8.2f}  ", "bold"), ("caller ", SPEAKERS["caller"]), f"{caller:<9}",
+            ("agent ", SPEAKERS["agent"]), f"{agent:<9}", (self._lines.partial, "dim"),
+        )  # fmt: skip
+        head.truncate(max(20, self._console.width - 1), overflow="ellipsis")
+        stats = self._stats()
+        return Group(head, figures(stats)) if stats is not None else head
+
+    def __enter__(self) -> CallScreen:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._live.stop()
+
+
+def styled(line: CallLine) -> Styled:
+    """A line in the colours of who says it."""
+    return Styled.assemble(
+        (f"{line.time:8.2f}  ", "dim"),
+        (f"{line.who:<6}  ", SPEAKERS.get(line.who, "")),
+        (line.text, STYLES[line.style]),
+    )
+
+
+def figures(stats: Stats) -> Table:
+    """Each stage that worked: events in and out, time to its first output, failures; then the drops by queue."""
+    rows = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("stage", "in", "out", "first output p50", "p95", "failures"):
+        rows.add_column(heading, justify="left" if heading == "stage" else "right")
+    for node, counted in stats.nodes.items():
+        if counted["received"] or counted["emitted"]:
+            rows.add_row(node, *_row(counted))
+    for queue in stats.queues:
+        lost = queue.dropped + queue.refused
+        if lost:
+            rows.add_row(f"{queue.edge}: {lost} of {queue.put + queue.refused} dropped ({queue.overflow})", style="red")
+    return rows
+
+
+def _row(counted: Mapping[str, Any]) -> tuple[str, ...]:
+    first = counted["first_output_ms"]
+    timed = bool(first["count"])
+    return (
+        f"{counted['received']:,}",
+        f"{counted['emitted']:,}",
+        f"{first['p50']:.0f} ms" if timed else "",
+        f"{first['p95']:.0f} ms" if timed else "",
+        str(sum(counted["failures"].values()) or ""),
+    )

@@ -1,0 +1,1 @@
+"""The commands, one a module; each function's signature is its usage, its docstring its help."""

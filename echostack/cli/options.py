@@ -1,0 +1,37 @@
+"""Options and arguments that several commands share, and what they stand for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from echostack.registry import Registry
+
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", metavar="MODULE", help="Also know the connectors of this Python module (repeatable)."),
+]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A .echo file (or the same as .json).", show_default=False)]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="One or more .echo files.", show_default=False)]
+
+
+def registry(plugins: list[str] | None) -> Registry:
+    """The shipped connectors, those that installed packages announce, and those of ``plugins``.
+
+    A plugin is looked for beside the caller first, as ``python -m`` does. UsageError for one that cannot be imported.
+    """
+    from echostack.connectors import BUILTIN
+    from echostack.registry import Registry
+
+    known = Registry(BUILTIN).add_entry_points()
+    if plugins:
+        here = str(Path.cwd())
+        if here not in sys.path:
+            sys.path.insert(0, here)
+    for module in plugins or ():
+        known.add_module(module)
+    return known
