@@ -19,7 +19,7 @@ BUILTIN: Final[dict[str, str]] = {
     "moonshine.stt": "echostack.connectors.moonshine_stt:MoonshineStt",
     "piper.tts": "echostack.connectors.piper_tts:PiperTts",
     "say.agent": "echostack.connectors.say_agent:SayAgent",
-    "sentiment.score": "echostack.connectors.sentiment_score:SentimentScore",
+    "sentiment.score": "echostack.connectors.sentiment_score:score",
     "transcript.log": "echostack.connectors.transcript_log:TranscriptLog",
     "webhook.send": "echostack.connectors.webhook_send:WebhookSend",
     "webrtc.vad": "echostack.connectors.webrtc_vad:WebrtcVad",

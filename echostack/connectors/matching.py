@@ -13,10 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from echostack.connectors.words import Token, best_alike, content, stem, tokenise
+from echostack.connectors.words import Token, best_alike, content, tokenise
 
 K1: Final = 1.2
 B: Final = 0.75
+
+PLACE_AND_TIME: Final = frozenset(("where", "when", "who"))
+"""Common words that still tell one question from another; an answer seldom holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class Index:
 
     def passages(self, tokens: tuple[Token, ...], *, most: int = 5) -> list[Hit]:
         """The texts that hold what was asked for, best first: how much of the query's weight each one covers."""
-        query = self._query(tokens)
+        query = [q for q in self._query(tokens) if q[0] not in PLACE_AND_TIME]
         asked = sum(weight for _, weight, _ in query)
         if not asked:
             return []
@@ -126,12 +129,14 @@ class Index:
             own, likeness = best_alike(term, self._vocabulary)
             if likeness:
                 found[term] = (own, self._idf[own], likeness)
-            else:
+            elif term not in PLACE_AND_TIME:
                 found[term] = ("", self._unknown, 0.0)
         return list(found.values())
 
     def _terms(self, tokens: tuple[Token, ...]) -> list[str]:
-        return [stem(t.word) for t in content(self._synonyms.apply(tokens)) if t.word]
+        said = self._synonyms.apply(tokens)
+        telling = [t for t in said if not t.common or t.word in PLACE_AND_TIME]
+        return [t.stem for t in telling or content(said)]
 
 
 def tokenise_all(text: str) -> tuple[Token, ...]:

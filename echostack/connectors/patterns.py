@@ -1,4 +1,4 @@
-"""Patterns of phrases, without regular expressions: ``my name is {name}``, ``book [me] a table``, ``{people:number} of us``.
+"""Patterns of phrases, not regular expressions: ``my name is {name}``, ``book [me] a table``, ``{n:number} of us``.
 
 A pattern is words; ``[words]`` may be missing, ``*`` stands for any few words, ``{slot}`` or ``{slot:kind}`` captures a
 value (kinds: values.SLOT_KINDS; the slot's own name suggests one). It may begin and end anywhere in what was said.
@@ -16,7 +16,7 @@ from typing import Final
 from echostack.connectors.values import SLOT_KINDS, kind_for, read
 from echostack.connectors.words import FILLERS, NEGATIONS, Token, alike, content, negated, stem, tokenise
 
-LIKE_ENOUGH: Final = 0.7
+LIKE_ENOUGH: Final = 0.6
 MAX_PATTERN: Final = 200
 """Characters of a pattern."""
 
@@ -92,16 +92,8 @@ class Pattern:
 
         A phrase that the caller negates (``I do not want to book``) is not found, unless the pattern negates as well.
         """
-        best: _Way | None = None
-        memo: dict[tuple[int, int], _Way | None] = {}
-        for start in range(len(tokens)):
-            way = self._lay(0, start, tokens, memo, first=True)
-            if way is None or not way.used:
-                continue
-            if not self._negative and negated(tokens, way.used[0]):
-                continue
-            if best is None or (way.likeness, len(way.used)) > (best.likeness, len(best.used)):
-                best = way
+        ways = [w for w in self._ways(tokens) if self._negative or not negated(tokens, w.used[0])]
+        best = max(ways, key=lambda w: (w.likeness, len(w.used)), default=None)
         if best is None:
             return None
         meant = sum(1 for e in self.elements if not isinstance(e, Gap) and not (isinstance(e, Literal) and e.optional))
@@ -112,6 +104,16 @@ class Pattern:
         ]
         covered = sum(1 for i in telling if i in set(best.used)) / len(telling) if telling else 1.0
         return Match(score, covered, self.weight, dict(best.slots))
+
+    def negated_in(self, tokens: tuple[Token, ...]) -> bool:
+        """Whether the phrase occurs, and the caller negates it wherever it does."""
+        ways = self._ways(tokens)
+        return bool(ways) and not self._negative and all(negated(tokens, w.used[0]) for w in ways)
+
+    def _ways(self, tokens: tuple[Token, ...]) -> list[_Way]:
+        memo: dict[tuple[int, int], _Way | None] = {}
+        ways = [self._lay(0, start, tokens, memo, first=True) for start in range(len(tokens))]
+        return [w for w in ways if w is not None and w.used]
 
     def _lay(
         self,
@@ -166,7 +168,7 @@ class Pattern:
         memo: dict[tuple[int, int], _Way | None],
     ) -> list[_Way]:
         if isinstance(part, Literal):
-            likeness = alike(part.token.word, tokens[at].word)
+            likeness = alike(part.token.word, tokens[at].word, loose=len(self._needed) > 1)
             rest = self._lay(element + 1, at + 1, tokens, memo) if likeness >= LIKE_ENOUGH else None
             if rest is None:
                 return []
@@ -180,9 +182,7 @@ class Pattern:
                 ways.append(_Way(1.0 + rest.likeness - cost, used, ((part.name, text), *rest.slots)))
         return ways[:1]
 
-    def _reach(
-        self, place: int, tokens: tuple[Token, ...], first: bool, *, slot: bool
-    ) -> list[tuple[int, float]]:
+    def _reach(self, place: int, tokens: tuple[Token, ...], first: bool, *, slot: bool) -> list[tuple[int, float]]:
         """Where the next part may stand, and what stepping over the words before it costs."""
         if place >= len(tokens):
             return []
@@ -229,7 +229,9 @@ def _parse(text: str, kinds: Mapping[str, str]) -> tuple[Element, ...]:
         if slot:
             chosen = kind or kinds.get(slot) or kind_for(slot)
             if chosen not in SLOT_KINDS:
-                raise ValueError(f"the pattern {text!r} has a slot of kind {chosen!r}: there are {', '.join(SLOT_KINDS)}")
+                raise ValueError(
+                    f"the pattern {text!r} has a slot of kind {chosen!r}: there are {', '.join(SLOT_KINDS)}"
+                )
             if any(isinstance(e, Slot) and e.name == slot for e in elements):
                 raise ValueError(f"the pattern {text!r} captures {{{slot}}} twice")
             elements.append(Slot(slot, chosen))
@@ -238,7 +240,9 @@ def _parse(text: str, kinds: Mapping[str, str]) -> tuple[Element, ...]:
         else:
             elements += [Literal(t, bool(optional)) for t in tokenise(optional or words)]
     if text[place:].strip():
-        raise ValueError(f"the pattern {text!r} has a bracket that does not fit: it takes words, [words], {{slot}} and *")
+        raise ValueError(
+            f"the pattern {text!r} has a bracket that does not fit: it takes words, [words], {{slot}} and *"
+        )
     if not any(isinstance(e, Literal) and not e.optional for e in elements):
         raise ValueError(f"the pattern {text!r} has no word of its own, so it would match anything")
     return tuple(elements)

@@ -29,8 +29,8 @@ from echostack.core.payloads import (
 )
 
 AnyWords = (
-    Text | AgentMessage | Intent | Sentiment | TranscriptEntry | Documents | Record | HttpResponse | ToolCall | ToolResult
-    | Data | Dtmf | CallStarted | CallEnded | ExceptionFailure | TimeoutFailure | FailedOver | DeadLetter
+    Text | AgentMessage | Intent | Sentiment | TranscriptEntry | Documents | Record | HttpResponse | ToolCall
+    | ToolResult | Data | Dtmf | CallStarted | CallEnded | ExceptionFailure | TimeoutFailure | FailedOver | DeadLetter
 )  # fmt: skip
 """Every kind without audio that a connector for "any event" consumes. Pieces of text and playout reports are not among
 them, so that an edge from an agent or a recogniser carries each thing said once."""

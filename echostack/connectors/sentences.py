@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from echostack.connectors.words import listed
+
 _END = re.compile(r"[.!?…]+[\"'”’)]*(?=\s)|\n\s*\n")
-_SHORT: Final = frozenset("mr mrs ms dr st no vs etc e.g i.e a.m p.m approx prof jr sr dept ext inc ltd co".split())
+_SHORT: Final = frozenset(listed("mr mrs ms dr st no vs etc e.g i.e a.m p.m approx prof jr sr dept ext inc ltd co"))
 
 
 def sentences(text: str) -> list[str]:
@@ -19,8 +21,10 @@ def sentences(text: str) -> list[str]:
         following = text[match.end() :].lstrip()[:1]
         dot = match.group().strip() == "."
         # After an abbreviation or an initial a new sentence may still begin, but a wrong cut sounds worse than none.
-        if dot and (last in _SHORT or (len(last) == 1 and last.isalpha() and last != "i")) and not (
-            last in ("a.m", "p.m") and following.isupper()
+        if (
+            dot
+            and (last in _SHORT or (len(last) == 1 and last.isalpha() and last != "i"))
+            and not (last in ("a.m", "p.m") and following.isupper())
         ):
             continue
         if dot and following.islower():

@@ -179,7 +179,9 @@ def _parse(text: str) -> tuple[str | Field, ...]:
             raise ValueError(f"{text!r} has a single {mark!r}: write {mark * 2} for a brace, {{name}} for a field")
         path, bar, default = match.group(1).partition("|")
         if not _PATH.fullmatch(path.strip()):
-            raise ValueError(f"{text!r} has the field {mark}, which is not a name: it takes {{name}} or {{name.part|words}}")
+            raise ValueError(
+                f"{text!r} has the field {mark}, which is not a name: it takes {{name}} or {{name.part|words}}"
+            )
         if words:
             parts.append(words)
             words = ""

@@ -6,11 +6,12 @@ is text as it should be spoken back: ``7:30 pm``, ``Friday``, ``Anna Smith``.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from echostack.connectors.words import FILLERS, QUESTION_WORDS, STOP, TENS, UNITS, Token
+from echostack.connectors.words import FILLERS, QUESTION_WORDS, STOP, TENS, UNITS, Token, listed
 
 SlotKind = Literal["name", "number", "time", "day", "phone", "yes_no", "words"]
 SLOT_KINDS: Final[tuple[str, ...]] = get_args(SlotKind)
@@ -35,21 +36,25 @@ class Found:
 
 Tokens = tuple[Token, ...]
 
-_WEEKDAYS: Final = "monday tuesday wednesday thursday friday saturday sunday".split()
+_WEEKDAYS: Final = listed("monday tuesday wednesday thursday friday saturday sunday")
 _MONTHS: Final = (
-    "january february march april may june july august september october november december".split()
+    listed("""
+        january february march april may june july august september october november december
+    """)
 )  # fmt: skip
 _ORDINALS: Final = {
     w: i + 1
     for i, w in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
-        "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth".split()
+        listed("""
+        first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth
+        fifteenth sixteenth seventeenth eighteenth nineteenth twentieth
+    """)
     )
 } | {"thirtieth": 30}
 _PARTS: Final = {"morning": "in the morning", "afternoon": "in the afternoon", "evening": "in the evening"}
-_YES: Final = frozenset("yes yeah yep yup sure correct right exactly absolutely definitely certainly".split())
-_NO: Final = frozenset("no nope nah wrong incorrect".split())
-_PEOPLE: Final = frozenset("people person persons guest guests adult adults seat seats pax".split())
+_YES: Final = frozenset(listed("yes yeah yep yup sure correct right exactly absolutely definitely certainly"))
+_NO: Final = frozenset(["no", "nope", "nah", "wrong", "incorrect"])
+_PEOPLE: Final = frozenset(listed("people person persons guest guests adult adults seat seats pax"))
 _NAME_LEADS: Final = (
     ("my", "name", "is"), ("the", "name", "is"), ("name", "is"), ("my", "names"), ("this", "is"), ("i", "am"),
     ("it", "is"), ("under", "the", "name", "of"), ("under", "the", "name"), ("in", "the", "name", "of"),
@@ -57,13 +62,17 @@ _NAME_LEADS: Final = (
 )  # fmt: skip
 _OPEN_LEADS: Final = _NAME_LEADS[:5] + _NAME_LEADS[7:12]
 """The lead-ins after which a name may be read anywhere: `it is` and `for` lead to too much else."""
+_WEAK_LEADS: Final = (("this", "is"), ("call", "me"))
+"""After these only a word with a capital is a name: "this is urgent", "call me back"."""
 _NOT_NAMES: Final = (
     STOP | _YES | _NO | _PEOPLE | frozenset(_WEEKDAYS) | frozenset(_PARTS) | frozenset(UNITS) | frozenset(TENS)
     | frozenset(
-        """calling looking interested trying afraid hoping table booking reservation today tomorrow tonight noon
-        midnight here there fine good great correct never mind know only really very don sir madam speaking wondering
-        oclock half quarter past thinking later early late sure certain pm am ringing phoning asking happy glad unable
-        able available free busy under name cancel stop nothing nobody""".split()
+        listed("""
+        calling looking interested trying afraid hoping table booking reservation today tomorrow tonight noon
+        midnight here there fine good great correct never mind know only really very don sir madam speaking
+        wondering oclock half quarter past thinking later early late sure certain pm am ringing phoning asking
+        happy glad unable able available free busy under name cancel stop nothing nobody
+    """)
     )
 )  # fmt: skip
 
@@ -93,7 +102,9 @@ def number_at(tokens: Tokens, at: int) -> tuple[int, int] | None:
             continue
         elif word == "dozen" and not read:
             return 12, place + 1
-        elif word == "and" and read and last in (100, 1_000) and _word(tokens, place + 1) in (UNITS.keys() | TENS.keys()):
+        elif (
+            word == "and" and read and last in (100, 1_000) and _word(tokens, place + 1) in (UNITS.keys() | TENS.keys())
+        ):
             place += 1
             continue
         else:
@@ -364,6 +375,8 @@ def _find_name(tokens: Tokens, asked: bool) -> Found | None:
             if words[place : place + len(lead)] != lead:
                 continue
             start = place + len(lead)
+            if not asked and lead in _WEAK_LEADS and not tokens[start].raw[:1].isupper():
+                continue
             value = next(_names(tokens, start), None)
             # "I am calling about", "this is a question": a name in mid sentence is followed by nothing or a pause.
             if value is not None and (found is None or start > found.start) and _closed(tokens, value.end):
@@ -403,15 +416,18 @@ def _find_number(tokens: Tokens, asked: bool) -> Found | None:
         if number is None:
             place += 1
             continue
-        value, end = number
+        amount, end = number
         before, after = _word(tokens, place - 1), _word(tokens, end)
-        found = Found(str(value), place, end)
+        found = Found(str(amount), place, end)
         of_us = after == "of" and _word(tokens, end + 1) in ("us", "them")
-        if after in _PEOPLE or of_us or (before in ("for", "party") and place not in taken):
+        if (
+            after in _PEOPLE
+            or of_us
+            or (before in ("for", "party") and place not in taken)
+            or (before == "of" and _word(tokens, place - 2) in ("party", "group", "table"))
+        ):
             told = found
-        elif before == "of" and _word(tokens, place - 2) in ("party", "group", "table"):
-            told = found
-        elif place not in taken and not (before in ("no", "this", "that", "which", "any", "the") and value == 1):
+        elif place not in taken and not (before in ("no", "this", "that", "which", "any", "the") and amount == 1):
             loose = found
         place = end
     if told is not None or not asked:
@@ -434,9 +450,13 @@ def _find_yes_no(tokens: Tokens) -> Found | None:
         if word in _NO or (word == "not" and "right" in words[index:] + words[:index]):
             return Found("no", index, index + 1)
     for index, word in enumerate(words[:6]):
-        if word in _YES or word in ("ok", "okay", "perfect", "fine", "great", "good", "please") or words == ["go", "ahead"]:
+        if (
+            word in _YES
+            or word in ("ok", "okay", "perfect", "fine", "great", "good", "please")
+            or words == ["go", "ahead"]
+        ):
             return Found("yes", index, index + 1)
-    pairs = list(zip(words, words[1:], strict=False))
+    pairs = list(itertools.pairwise(words))
     for pair in (("it", "is"), ("that", "is"), ("sounds", "good"), ("go", "ahead"), ("do", "it")):
         if pair in pairs and "not" not in words:
             return Found("yes", pairs.index(pair), pairs.index(pair) + 2)

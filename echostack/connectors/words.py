@@ -15,43 +15,54 @@ from typing import Final
 MAX_TOKENS: Final = 120
 """Words of one utterance that are looked at, the last ones: bounds the work of every matcher."""
 
-FILLERS: Final = frozenset("um uh erm er hmm mm ah oh eh well so like please just actually basically really".split())
+
+def listed(words: str) -> list[str]:
+    """The words of a table written as one text."""
+    return words.split()
+
+
+FILLERS: Final = frozenset(listed("um uh erm er hmm mm ah oh eh well so like please just actually basically really"))
 """Words that say nothing; patterns step over them for free."""
 
-QUESTION_WORDS: Final = frozenset("what when where which who whose whom why how".split())
+QUESTION_WORDS: Final = frozenset(listed("what when where which who whose whom why how"))
 
 STOP: Final = (
     FILLERS
     | QUESTION_WORDS
     | frozenset(
-        """a about again all also am an and any anything are as at be because been being but by can could did do does
-        doing for from get give go going got had has have having hello hey hi i if in into is it its know let may me
-        might mine must my need not of okay ok on one or our ours own shall she he should some someone something
-        sorry tell than thank thanks that the their them then there these they this those to too us very want was we
-        were will wish with wonder wondering would yes you your yours yeah find say said ask question""".split()
+        listed("""
+        a about again all also am an and any anything are as at be because been being but by can could did do
+        does doing for from get give go going got had has have having hello hey hi i if in into is it its know
+        let may me might mine must my need not of okay ok on one or our ours own shall she he should some
+        someone something sorry tell than thank thanks that the their them then there these they this those to
+        too us very want was we were will wish with wonder wondering would yes you your yours yeah find say said
+        ask question bring come take use allow allowed possible able see located locate situated based
+    """)
     )
 )
 """Words too common to tell one question from another. They count only in patterns made of nothing else."""
 
-NEGATIONS: Final = frozenset("not no never without cannot neither nor".split())
+NEGATIONS: Final = frozenset(listed("not no never without cannot neither nor"))
 
 UNITS: Final = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
+        listed("""
+        zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+        seventeen eighteen nineteen
+    """)
     )
 }
 TENS: Final = {
     word: 10 * (index + 2)
-    for index, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())
+    for index, word in enumerate(listed("twenty thirty forty fifty sixty seventy eighty ninety"))
 }  # fmt: skip
 
 _TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+(?:[:.,]\d+)*(?:st|nd|rd|th|am|pm)?\b|\d+")
 _CONTRACTED: Final = {
     "n't": "not", "'m": "am", "'re": "are", "'ll": "will", "'ve": "have", "'d": "would",
 }  # fmt: skip
-_IS_AFTER: Final = frozenset("it he she that this there here what who where when how name let".split())
+_IS_AFTER: Final = frozenset(listed("it he she that this there here what who where when how name let"))
 _WHOLE: Final = {
     "can't": ("can", "not"), "won't": ("will", "not"), "o'clock": ("oclock",), "let's": ("let", "us"),
     "cannot": ("can", "not"), "gonna": ("going", "to"), "wanna": ("want", "to"), "gimme": ("give", "me"),
@@ -95,7 +106,7 @@ def content(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
     return telling or tuple(t for t in tokens if t.word not in FILLERS)
 
 
-def negated(tokens: tuple[Token, ...], at: int, *, reach: int = 4) -> bool:
+def negated(tokens: tuple[Token, ...], at: int, *, reach: int = 6) -> bool:
     """Whether a negation stands at most ``reach`` words before ``at``, in the same clause."""
     for index in range(at - 1, max(-1, at - 1 - reach), -1):
         if tokens[index].ends:
@@ -119,7 +130,7 @@ def stem(word: str) -> str:
     if len(word) <= 3 or not word.isalpha():
         return word
     root = word
-    if root.endswith("sses") or root.endswith("shes") or root.endswith("ches") or root.endswith("xes"):
+    if root.endswith(("sses", "shes", "ches", "xes")):
         root = root[:-2]
     elif root.endswith("ies") and len(root) > 4:
         root = root[:-3] + "y"
@@ -140,10 +151,11 @@ def stem(word: str) -> str:
 
 
 @lru_cache(maxsize=65536)
-def alike(first: str, second: str) -> float:
+def alike(first: str, second: str, *, loose: bool = False) -> float:
     """How alike two words are, 0 to 1: 1 the same root, 0.8 one slip, 0.7 the same sound, 0 strangers.
 
     Common words, numbers and short words are alike only when they are the same: a slip would change what they mean.
+    ``loose`` is for words among others that fit: words that differ in one letter (``cable``, ``table``) give 0.6 then.
     """
     one, two = stem(first), stem(second)
     if one == two:
@@ -160,6 +172,8 @@ def alike(first: str, second: str) -> float:
     sound = _sound(one)
     if len(sound) >= 3 and sound == _sound(two):
         return 0.7
+    if loose and min(len(first), len(second)) >= 5 and len(first) == len(second) and _slips(first, second, 1) <= 1:
+        return 0.6
     return 0.0
 
 
