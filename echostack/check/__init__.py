@@ -1,1 +1,10 @@
 """The graph is held against the registry: every finding at once, and a CheckedGraph when there is no error."""
+
+from echostack.check.check import check
+from echostack.check.environment import environment
+from echostack.check.latency import slowest_path
+from echostack.check.model import ENGINE, CheckedEdge, CheckedGraph, CheckedNode, CheckedScope
+
+__all__ = [
+    "ENGINE", "CheckedEdge", "CheckedGraph", "CheckedNode", "CheckedScope", "check", "environment", "slowest_path",
+]  # fmt: skip

@@ -17,6 +17,9 @@ from echostack.graph.model import Graph, Node
 from echostack.language.guard import Guard
 from echostack.registry import ConnectorSpec
 
+ENGINE = "@engine"
+"""The source of routes that start at the engine's own control and error events."""
+
 
 @dataclass(frozen=True, slots=True)
 class CheckedNode:
@@ -35,7 +38,13 @@ class CheckedNode:
 @dataclass(frozen=True, slots=True)
 class CheckedEdge:
     """A typed route. ``payloads`` are the classes it carries; ``resample`` the format its audio is converted to
-    where the ends differ; ``pattern`` the pattern it was resolved from, empty for a written arrow."""
+    where the ends differ, or where the source's is known only at run time; ``pattern`` the pattern it was resolved
+    from, empty for a written arrow. A pattern subscribes to events by name, so its route takes them whatever port
+    they leave by. Siblings of an ``else`` have the same source, port and pattern. ``cycle`` marks a cycle on purpose,
+    which a topological order leaves out.
+
+    The ends are never members of a choice: what is written to or from a member goes to or from its choice.
+    """
 
     id: str
     source: str
@@ -49,6 +58,7 @@ class CheckedEdge:
     resample: AudioFormat | None = None
     pattern: str = ""
     rule: int = -1
+    cycle: bool = False
 
 
 @dataclass(frozen=True, slots=True)

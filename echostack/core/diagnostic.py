@@ -77,10 +77,13 @@ class Findings:
 
     items: list[Diagnostic] = field(default_factory=list)
     sources: dict[str, Source] = field(default_factory=dict)
+    _seen: set[Diagnostic] = field(default_factory=set, repr=False, compare=False)
 
     def add(self, diagnostic: Diagnostic) -> None:
-        # Two rules through the same endpoint find the same thing twice; a reader wants it once.
-        if diagnostic not in self.items:
+        # Two rules through the same endpoint find the same thing twice; a reader wants it once. The set keeps that
+        # linear in a file with thousands of findings.
+        if diagnostic not in self._seen:
+            self._seen.add(diagnostic)
             self.items.append(diagnostic)
 
     @property
