@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput
+from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from echostack.core.diagnostic import Code, Diagnostic, Findings
 from echostack.core.span import Span
@@ -54,7 +55,7 @@ def parser() -> Lark:
         start="rule",
         parser="lalr",
         lexer="basic",
-        postlex=_Mistakes(names),  # type: ignore[arg-type]
+        postlex=_Mistakes(names),
         maybe_placeholders=True,
         strict=False,
     )
@@ -79,10 +80,10 @@ def parse_rule(text: str, place: Place, findings: Findings, options: RuleOptions
             )
         )
         return None
-    tokens = mend(list(parser().lex(text)), text, place, findings)
+    interactive, found = _lex(text)
+    tokens = mend(found, text, place, findings)
     if tokens is None:
         return None
-    interactive = parser().parse_interactive()
     for index, token in enumerate(tokens):
         try:
             interactive.feed_token(token)
@@ -90,7 +91,7 @@ def parse_rule(text: str, place: Place, findings: Findings, options: RuleOptions
             findings.add(diagnose(tokens, index, text, place))
             return None
     try:
-        tree = interactive.feed_eof(tokens[-1] if tokens else None)
+        tree = interactive.feed_eof(tokens[-1] if tokens else None)  # type: ignore[no-untyped-call]
     except UnexpectedInput:
         findings.add(diagnose(tokens, len(tokens), text, place))
         return None
@@ -99,7 +100,7 @@ def parse_rule(text: str, place: Place, findings: Findings, options: RuleOptions
 
 def parse_ref(text: str, place: Place, findings: Findings) -> Ref | None:
     """One endpoint by itself, as ``interface:`` names it. None, with a finding, when it is none."""
-    tokens = list(parser().lex(text))
+    _, tokens = _lex(text)
     kinds = [t.type for t in tokens]
     names = {"PATH", "NAME", "AND", "OR", "NOT", "IN", "ELSE", "TRUE", "FALSE", "NULL"}
     if kinds and kinds[0] in names and (len(kinds) == 1 or kinds[1:] == ["PORT"]):
@@ -114,6 +115,13 @@ def parse_ref(text: str, place: Place, findings: Findings) -> Ref | None:
         )
     )
     return None
+
+
+def _lex(text: str) -> tuple[InteractiveParser, list[Token]]:
+    # Lark.lex() would build its lexer anew for every rule; the parser's own has been built already.
+    interactive = parser().parse_interactive(text)
+    tokens: list[Token] = list(interactive.lexer_thread.lex(interactive.parser_state))  # type: ignore[no-untyped-call]
+    return interactive, tokens
 
 
 class _Builder:

@@ -190,6 +190,9 @@ class _Reader:
         if word is not None and word[0] in _WORDS:
             self._at = word.end()
             return ScalarNode(self._places, start, self._at, word[0], _WORDS[word[0]])
+        return self._no_value(start, word[0] if word else "")
+
+    def _no_value(self, start: int, word: str) -> NoReturn:
         if start >= len(self._text):
             self._fail("the file ends in the middle of the document", "write the value that is missing")
         said = self._text[start]
@@ -198,7 +201,7 @@ class _Reader:
         if said == "'":
             self._fail("JSON quotes with double quotes only", 'write `"`')
         self._fail(
-            f"`{shorten(word[0] if word else said)}` is no JSON value",
+            f"`{shorten(word or said)}` is no JSON value",
             "a text needs double quotes; the words are true, false and null",
         )
 

@@ -6,25 +6,22 @@ in its place. ``diagnose`` names the place at which the parser stopped, by what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from lark import Token
 
 from echostack.core.diagnostic import Code, Diagnostic, Findings, Label
 from echostack.core.span import Span
 from echostack.language import codes
+from echostack.language.mistakes_guard import in_guard
+from echostack.language.where import Place, Where
 from echostack.language.yaml_tree import shorten
-
-Place = Callable[[int, int], Span]
 
 MAX_GUARD_DEPTH: Final = 32
 """How many parentheses and nots of a guard may stand inside one another."""
 
 KEYWORDS: Final = frozenset({"AND", "OR", "NOT", "IN", "ELSE", "TRUE", "FALSE", "NULL"})
 _NAMES: Final = frozenset({"NAME", "PATH", *KEYWORDS})
-_OPERANDS: Final = frozenset({"NAME", "STRING", "NUMBER", "TRUE", "FALSE", "NULL"})
 _ARROWS: Final = frozenset({"ARROW", "GUARD_END"})
 
 _ARROW_SLIPS: Final[dict[str, tuple[Code, str]]] = {
@@ -130,85 +127,28 @@ def _too_deep(tokens: list[Token], place: Place, findings: Findings) -> bool:
     return False
 
 
-@dataclass
-class _Where:
-    """What surrounds the token at which the parser stopped."""
-
-    tokens: list[Token]
-    index: int
-    text: str
-    place: Place
-    guard: Token | None  # the -[ that is open here
-    group: Token | None  # the ( that is open here
-    members: int  # commas since that (
-    clause_has_op: bool
-    listing: bool  # the open ( is the list of an `in`
-
-    @property
-    def token(self) -> Token | None:
-        return self.tokens[self.index] if self.index < len(self.tokens) else None
-
-    @property
-    def kind(self) -> str:
-        return self.token.type if self.token is not None else "END"
-
-    @property
-    def said(self) -> str:
-        return shorten(str(self.token)) if self.token is not None else ""
-
-    @property
-    def before(self) -> Token | None:
-        return self.tokens[self.index - 1] if self.index else None
-
-    @property
-    def previous(self) -> str:
-        return self.before.type if self.before is not None else "START"
-
-    def of(self, token: Token | None) -> Span:
-        if token is None:
-            end = len(self.text.rstrip())
-            return self.place(end, end)
-        return self.place(token.start_pos or 0, token.end_pos or 0)
-
-    def here(self, code: Code, message: str, fix: str = "", **rest: Any) -> Diagnostic:
-        return Diagnostic(code, message, self.of(self.token), help=fix, **rest)
-
-    def back(self, code: Code, message: str, fix: str = "", **rest: Any) -> Diagnostic:
-        return Diagnostic(code, message, self.of(self.before), help=fix, **rest)
-
-
 def diagnose(tokens: list[Token], index: int, text: str, place: Place) -> Diagnostic:
     """The finding for the token at which the parser stopped (one past the last: the end of the rule)."""
     guard: Token | None = None
-    groups: list[list[Any]] = []
-    op = False
-    for at, token in enumerate(tokens[:index]):
+    groups: list[Token] = []
+    for token in tokens[:index]:
         match token.type:
             case "GUARD_OPEN":
-                guard, groups, op = token, [], False
+                guard, groups = token, []
             case "GUARD_END":
                 guard, groups = None, []
             case "LPAR":
-                groups.append([token, 0, at > 0 and tokens[at - 1].type == "IN"])
-                op = False
+                groups.append(token)
             case "RPAR":
                 if groups:
                     groups.pop()
-            case "COMMA":
-                if groups:
-                    groups[-1][1] += 1
-            case "OP" | "IN":
-                op = True
-            case "AND" | "OR":
-                op = False
             case _:
                 pass
-    opened = groups[-1] if groups else [None, 0, False]
-    where = _Where(tokens, index, text, place, guard, opened[0], opened[1], op, opened[2])
-    return _in_guard(where) if guard is not None else _in_rule(where)
+    where = Where(tokens, index, text, place, guard, groups[-1] if groups else None)
+    return in_guard(where) if guard is not None else _in_rule(where)
 
 
-def _in_rule(at: _Where) -> Diagnostic:
+def _in_rule(at: Where) -> Diagnostic:
     kind, previous = at.kind, at.previous
     if previous == "COALESCE" and kind in ("END", "ARROW", "GUARD_OPEN", "RPAR", "COMMA", "COALESCE"):
         return at.back(
@@ -241,7 +181,7 @@ def _in_rule(at: _Where) -> Diagnostic:
             return _odd_word(at)
 
 
-def _at_end(at: _Where) -> Diagnostic:
+def _at_end(at: Where) -> Diagnostic:
     if at.group is not None:
         return Diagnostic(
             codes.GROUP_OPEN, "the group is not closed", at.of(at.group), help="write `)` after its last member"
@@ -257,7 +197,7 @@ def _at_end(at: _Where) -> Diagnostic:
     )
 
 
-def _at_arrow(at: _Where) -> Diagnostic:
+def _at_arrow(at: Where) -> Diagnostic:
     if at.group is not None:
         closes = any(t.type == "RPAR" for t in at.tokens[at.index :])
         if not closes:
@@ -280,7 +220,7 @@ def _at_arrow(at: _Where) -> Diagnostic:
     return at.here(codes.ARROW_TWICE, f"an arrow cannot follow `{at.before}`", "write a node before it")
 
 
-def _at_group(at: _Where) -> Diagnostic:
+def _at_group(at: Where) -> Diagnostic:
     kind, previous = at.kind, at.previous
     if kind == "LPAR":
         if at.group is not None:
@@ -312,7 +252,7 @@ def _at_group(at: _Where) -> Diagnostic:
     return at.here(codes.GROUP_COMMA, "nothing stands before this comma", "name a node, or remove the comma")
 
 
-def _at_bracket(at: _Where) -> Diagnostic:
+def _at_bracket(at: Where) -> Diagnostic:
     opener = at.index
     inside: list[Token] = []
     for token in at.tokens[at.index + 1 :]:
@@ -334,7 +274,7 @@ def _at_bracket(at: _Where) -> Diagnostic:
     return at.here(codes.BRACKET_GROUP, f"`{at.said}` has no meaning here", "a group stands in parentheses")
 
 
-def _at_name(at: _Where) -> Diagnostic:
+def _at_name(at: Where) -> Diagnostic:
     both = f"`{at.before}` and `{at.said}`"
     if at.group is not None:
         return at.here(codes.TWO_NAMES, f"a comma is missing between {both}", "separate the members by commas")
@@ -345,7 +285,7 @@ def _at_name(at: _Where) -> Diagnostic:
     )
 
 
-def _odd_word(at: _Where) -> Diagnostic:
+def _odd_word(at: Where) -> Diagnostic:
     said = at.said
     match at.kind:
         case "STRING" | "STRING_OPEN" | "ODD_QUOTES":
@@ -382,139 +322,3 @@ def _odd_word(at: _Where) -> Diagnostic:
             return at.here(
                 codes.ODD_CHARACTER, f"`{said}` (U+{ord(said[0]):04X}) has no meaning in a rule", "remove it"
             )
-
-
-def _in_guard(at: _Where) -> Diagnostic:
-    kind, previous = at.kind, at.previous
-    operand = previous in _OPERANDS or previous == "RPAR"
-    opening = at.of(at.guard)
-    if kind in ("END", "ARROW", "GUARD_OPEN", "LEFT_ARROW", "LONG_ARROW", "FAT_ARROW", "ODD_ARROW"):
-        return Diagnostic(
-            codes.GUARD_OPEN,
-            "the guard is not closed",
-            opening,
-            related=(Label(at.of(at.token), "it was to end before this"),) if at.token is not None else (),
-            help="close it with `]->`",
-        )
-    if kind in ("RBRACKET", "GUARD_SPLIT"):
-        return at.here(codes.GUARD_END, "a guard ends in `]->`", "write `]->`, with nothing between")
-    if previous == "ELSE" or kind == "ELSE":
-        return at.here(
-            codes.ELSE_COMBINED,
-            "`else` stands alone in a guard",
-            "write `-[ else ]->`: it holds when no other guard of the same node did",
-        )
-    if kind == "GUARD_END":
-        return _guard_cut(at, opening, operand)
-    odd = _odd_in_guard(at)
-    if odd is not None:
-        return odd
-    if previous == "IN":
-        return at.here(codes.IN_WHAT, f"`in` cannot look into `{at.said}`", 'write a list, `in ("a", "b")`, or a field')
-    if kind in ("AND", "OR", "OP", "IN", "RPAR", "COMMA", "NOT") and not operand:
-        if kind == "RPAR" and at.group is None:
-            return at.here(codes.GUARD_PARENTHESIS, "this `)` closes nothing", "remove it, or write the `(`")
-        return at.here(codes.OPERAND_MISSING, f"a value is missing before `{at.said}`", "write a field or a value")
-    match kind:
-        case "OP" | "IN":
-            return at.here(
-                codes.CHAINED,
-                "comparisons do not chain",
-                "compare twice: `0.2 < confidence and confidence < 0.4`",
-            )
-        case "RPAR":
-            return at.here(codes.GUARD_PARENTHESIS, "this `)` closes nothing", "remove it, or write the `(`")
-        case "LPAR":
-            if previous == "NAME":
-                whole = at.of(at.before).to(at.of(at.token))
-                return Diagnostic(
-                    codes.CALL,
-                    f"`{at.before}(…)`: a guard calls no functions",
-                    whole,
-                    notes=("A guard compares the fields of the event that passes, and nothing else.",),
-                    help="compare a field, or let a connector work it out and route on what it produces",
-                )
-            return at.here(codes.OPERATOR_MISSING, "nothing joins the two sides", "write `and` or `or` between them")
-        case "COMMA":
-            return at.here(
-                codes.OPERATOR_MISSING, "a comma joins nothing here", "write `and` or `or`; a list needs `in (…)`"
-            )
-        case _:
-            return _two_values(at)
-
-
-def _guard_cut(at: _Where, opening: Span, operand: bool) -> Diagnostic:
-    if at.previous == "GUARD_OPEN":
-        return Diagnostic(
-            codes.GUARD_EMPTY,
-            "an empty guard",
-            opening.to(at.of(at.token)),
-            help="write a condition, such as `-[ confidence < 0.4 ]->`, or a plain `->`",
-        )
-    if at.previous == "IN":
-        return at.back(codes.IN_WHAT, "nothing stands after `in`", 'write a list, `in ("a", "b")`, or a field')
-    if not operand:
-        return at.back(
-            codes.OPERAND_MISSING, f"a value is missing after `{at.before}`", "write a field or a value after it"
-        )
-    if at.group is not None:
-        return Diagnostic(
-            codes.GUARD_PARENTHESIS, "the parenthesis is not closed", at.of(at.group), help="write `)` before `]->`"
-        )
-    return at.here(codes.OPERATOR_MISSING, "the condition is not finished", "compare the field with something")
-
-
-def _two_values(at: _Where) -> Diagnostic:
-    word = str(at.before)
-    if at.kind == "NAME" and str(at.token) in ("is", "equals", "contains", "like", "matches", "has", "eq", "ne"):
-        fix = {"contains": 'write `"word" in text`', "has": 'write `"word" in text`', "ne": "write `!=`"}
-        return at.here(
-            codes.ODD_OPERATOR, f"`{at.said}` is no operator of a guard", fix.get(str(at.token), "write `==` or `in`")
-        )
-    if at.previous == "NOT":
-        return at.here(codes.OPERATOR_MISSING, "`not` joins nothing here", "write `!=`, or `not in`")
-    return at.here(
-        codes.OPERATOR_MISSING,
-        f"nothing joins `{shorten(word)}` and `{at.said}`",
-        "write an operator between them: == != < <= > >= in and or",
-    )
-
-
-def _odd_in_guard(at: _Where) -> Diagnostic | None:
-    said = at.said
-    match at.kind:
-        case "STRING_OPEN":
-            return Diagnostic(
-                codes.STRING_OPEN,
-                "the string is not closed",
-                at.place(at.token.start_pos or 0, (at.token.start_pos or 0) + 1) if at.token else None,
-                help="write the closing quote",
-            )
-        case "ODD_QUOTES":
-            return at.here(codes.ODD_QUOTES, f"`{said}` is not a quote that a guard knows", "write \" or '")
-        case "PATH" | "DIGIT_PART":
-            return at.here(
-                codes.DOTTED_FIELD,
-                f"`{said}`: a guard sees the fields of the event that passes, and no deeper",
-                f"write the field alone, such as `{said.rsplit('.', 1)[-1]}`",
-            )
-        case "ARITHMETIC" | "SLASH" | "HYPHEN" | "HYPHEN_NAME" | "STAR_PART":
-            return at.here(
-                codes.ARITHMETIC, f"`{said}`: a guard does not calculate", "compare a field with a finished value"
-            )
-        case "EMPTY_PART" | "DIGIT_FIRST":
-            return at.here(
-                codes.OPERAND_MISSING,
-                f"`{said}` is neither a number nor a field",
-                "write a number such as `0.4` or `2`",
-            )
-        case "ONE_QUESTION" | "COALESCE":
-            return at.here(codes.ODD_OPERATOR, f"`{said}` is no operator of a guard", "write two rules with two guards")
-        case "LBRACKET" | "LBRACE" | "RBRACE":
-            return at.here(codes.IN_WHAT, f"`{said}` opens no list", 'a list stands in parentheses: `in ("a", "b")`')
-        case "ODD_OPERATOR":
-            return at.here(codes.ODD_OPERATOR, f"`{said}` is no operator of a guard", "write == != < <= > >= or in")
-        case "COLON" | "PORT" | "ODD" | "ODD_NAME":
-            return at.here(codes.ODD_CHARACTER, f"`{said}` has no meaning in a guard", "remove it")
-        case _:
-            return None

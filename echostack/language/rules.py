@@ -75,11 +75,10 @@ def read_rule(node: Node, findings: Findings) -> Rule | None:
                 )
             return rule
         case MappingNode(pairs=[pair]) if isinstance(pair.value, ScalarNode) and not node.flow:
-            return _cut_by_colon(pair.key, pair.value, findings)
-        case MappingNode():
-            return _not_a_rule(node, findings)
+            _cut_by_colon(pair.key, pair.value, findings)
         case _:
-            return _not_a_rule(node, findings)
+            _not_a_rule(node, findings)
+    return None
 
 
 def _options(read: RecordValue | None) -> RuleOptions:
@@ -198,7 +197,9 @@ def _not_a_rule(node: Node, findings: Findings) -> None:
     what: Any = f"a {kind_of(node)}"
     if isinstance(node, MappingNode):
         what = "a mapping" if node.pairs else "an empty mapping"
-        help_ = "a rule that holds braces or a colon and a blank needs quotes; options follow one rule: `a.b -> c.d: {queue: 64}`"
+        help_ = (
+            "quote a rule that holds braces or a colon and a blank; options follow one rule: `a.b -> c.d: {queue: 64}`"
+        )
         if len(node.pairs) > 1:
             help_ = "write each rule in an item of its own, after `- `"
         elif node.flow and node.pairs:
