@@ -1,1 +1,8 @@
 """What an embedding program imports: load, check, compile, and the sessions of a compiled pipeline."""
+
+from echostack.api.loading import Checked, check, load
+from echostack.api.pipeline import Pipeline, compile
+from echostack.api.registry import default_registry
+from echostack.runtime import Session, Stats, Subscription
+
+__all__ = ["Checked", "Pipeline", "Session", "Stats", "Subscription", "check", "compile", "default_registry", "load"]

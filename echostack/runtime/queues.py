@@ -183,8 +183,10 @@ class Inbox:
             lane.put_count += 1
             lane.refused += 1
             return
-        if event.payload.__kind__.control:
-            lane = self.control
+        self.put_media(self.control if event.payload.__kind__.control else lane, event)
+
+    def put_media(self, lane: Lane, event: Event) -> None:
+        """Queue ``event`` in ``lane`` whatever its kind, so that a lane keeps the order of all it is given."""
         if lane.put(event):
             waiter = self._waiter
             if waiter is not None:

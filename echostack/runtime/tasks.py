@@ -42,6 +42,12 @@ class Nursery:
         task.add_done_callback(self._done)
         return task
 
+    def expect_end(self, task: asyncio.Task[Any], seconds: float, on_late: Callable[[str], None]) -> None:
+        """``task`` was cancelled: call ``on_late`` with its name if it has not ended in ``seconds``."""
+        name = self._tasks.get(task, task.get_name())
+        timer = self._clock.call_later(seconds, lambda: None if task.done() else on_late(name))
+        task.add_done_callback(lambda _: timer.cancel())
+
     def _done(self, task: asyncio.Task[Any]) -> None:
         name = self._tasks.pop(task, "")
         if not task.cancelled():

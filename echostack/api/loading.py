@@ -1,0 +1,110 @@
+"""From a path or a text to a graph, and the findings on the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from echostack import check as checking
+from echostack import graph as graphs
+from echostack.api.overrides import with_settings
+from echostack.api.registry import default_registry
+from echostack.check.model import CheckedGraph
+from echostack.core.diagnostic import Diagnostic, Findings
+from echostack.core.errors import InvalidFile
+from echostack.core.span import Source
+from echostack.graph.model import Graph
+from echostack.language import read_document, read_source
+from echostack.registry import Registry
+
+SUFFIXES = (".echo", ".json", ".yaml", ".yml")
+TEXT_NAME = "<text>"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check found. ``graph`` is None when the file could not be read, ``checked`` when it has errors."""
+
+    findings: tuple[Diagnostic, ...]
+    sources: Mapping[str, Source]
+    graph: Graph | None
+    checked: CheckedGraph | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error; there may be warnings."""
+        return self.checked is not None
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        return tuple(d for d in self.findings if d.is_error)
+
+    def raise_if_invalid(self) -> CheckedGraph:
+        """The checked graph. InvalidFile with every finding when there are errors."""
+        if self.checked is None:
+            raise InvalidFile(self.findings, dict(self.sources))
+        return self.checked
+
+
+def load(path: str | os.PathLike[str]) -> Graph:
+    """The graph of a `.echo` file, imports expanded, not yet checked. InvalidFile with every finding on errors."""
+    findings = Findings()
+    graph = _graph(Path(path), findings)
+    if graph is None or findings.errors:
+        raise InvalidFile(findings.ordered(), findings.sources)
+    return graph
+
+
+def check(
+    source: str | os.PathLike[str] | Graph,
+    *,
+    registry: Registry | None = None,
+    settings: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Checked:
+    """Everything that can be said of a file, a text or a graph without running it; never raises for its mistakes.
+
+    settings: ``{"node.key": value}`` overrides, as for ``compile``. env: where ``{env: NAME}`` leaves are taken
+    from; the process's environment when None.
+    """
+    findings = Findings()
+    graph = source if isinstance(source, Graph) else _graph(source, findings)
+    checked: CheckedGraph | None = None
+    if graph is not None:
+        findings.sources.update(graph.sources)
+        if settings:
+            graph = with_settings(graph, settings)
+        if not findings.errors:
+            environment = os.environ if env is None else env
+            checked = checking.check(graph, registry or default_registry(), findings, env=environment)
+    if findings.errors:
+        checked = None
+    return Checked(tuple(findings.ordered()), dict(findings.sources), graph, checked)
+
+
+def is_path(source: str | os.PathLike[str]) -> bool:
+    """Whether a string is meant as a path: one line that ends like one of ours, or that names a file."""
+    if not isinstance(source, str):
+        return True
+    return "\n" not in source and (source.endswith(SUFFIXES) or (len(source) < 4096 and Path(source).is_file()))
+
+
+def _graph(source: str | os.PathLike[str], findings: Findings) -> Graph | None:
+    root: Path | None = None
+    if is_path(source):
+        path = Path(source)
+        try:
+            read = read_source(path)
+        except InvalidFile as error:
+            for diagnostic in error.diagnostics:
+                findings.add(diagnostic)
+            return None
+        root = path.parent
+    else:
+        read = Source(TEXT_NAME, str(source))
+    findings.sources[read.file] = read
+    document = read_document(read, findings)
+    return graphs.build(document, findings, root=root)

@@ -1,0 +1,19 @@
+"""The registry a program starts with: the shipped connectors and those that installed packages announce."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from echostack.connectors import BUILTIN
+from echostack.registry import Registry
+
+
+def default_registry(plugins: Iterable[str] = ()) -> Registry:
+    """A new registry; nothing in it is imported before it is asked for. ``plugins`` are modules to import now.
+
+    UsageError for a plugin that cannot be imported or declares no connector.
+    """
+    registry = Registry(BUILTIN).add_entry_points()
+    for module in plugins:
+        registry.add_module(module)
+    return registry

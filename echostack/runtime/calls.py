@@ -1,0 +1,189 @@
+"""Drivers of connectors that are called once an event: async functions, async generators, slow sync functions.
+
+One event at a time, in order, each in a task of its own that an interruption can cancel. The driver never waits
+for a cancelled task: it goes to the reaper, and the next event starts at once. So a turn that follows an
+interruption is not delayed by the cleanup of the one before it (aiostream's switchmap delays it by all of it).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from echostack.core.errors import ConnectorFailure
+from echostack.core.events import Event
+from echostack.plan.model import PlanNode
+from echostack.registry import Form
+from echostack.runtime import streams
+from echostack.runtime.context import NodeContext, idempotency_key
+from echostack.runtime.core import Core
+from echostack.runtime.driver import Driver, released, settle
+from echostack.runtime.failures import retrying
+
+DEFAULT_TIMEOUT = 30.0
+"""Seconds for one answer (of a generator: for each) when the file names no ``timeout``."""
+
+
+class PumpDriver(Driver):
+    """Feeds an island from a queue that a rule asked for: one aiostream operator, synchronous inside."""
+
+    async def run(self) -> None:
+        await streams.drive(streams.taken(self.inbox) | streams.fused.pipe(self._push, self.core.pressure))
+
+    def _push(self, event: Event) -> None:
+        if self.core.epochs.current(event) and self.handle.entry is not None:
+            self.handle.entry(event.payload, event)
+        else:
+            self.counters.stale += 1
+
+
+class CallDriver(Driver):
+    """One cancellable task an event."""
+
+    _task: asyncio.Task[None] | None = None
+    _release: asyncio.Future[None] | None = None
+    _begun = False
+
+    @property
+    def busy(self) -> bool:
+        return self._task is not None or len(self.inbox) > 0
+
+    async def run(self) -> None:
+        try:
+            async with streams.taken(self.inbox).stream() as events:
+                async for event in events:
+                    if not self.core.epochs.current(event):
+                        self.counters.stale += 1
+                        continue
+                    self.counters.received += 1
+                    await self._one(event)
+        except asyncio.CancelledError:
+            # The session is closing: work in progress is the nursery's to cancel and await, like every task.
+            self.inbox.abandon()
+            raise
+
+    async def _one(self, event: Event) -> None:
+        self._release = asyncio.get_running_loop().create_future()
+        self._begun = False
+        self._task = self.nursery.start(self._work(event), f"{self.id} on {event.name}")
+        try:
+            await released(self._task, self._release)
+        finally:
+            self._task, self._release = None, None
+
+    def interrupt(self) -> None:
+        """Cancel the work in progress, unless it is an effect that has begun, and let the driver go on."""
+        task, release = self._task, self._release
+        if task is None or task.done() or self._begun:
+            return
+        self.reap(task)
+        if release is not None:
+            settle(release)
+
+    async def _work(self, event: Event) -> None:
+        spec = self.node.spec
+        key = idempotency_key(self.id, event) if spec is not None and spec.effect else ""
+        if key:
+            # Same synchronous step as the driver's epoch check: nothing was awaited since the event was taken.
+            if not self.core.epochs.live(event) and not event.payload.__kind__.keep:
+                self.counters.stale += 1
+                return
+            if not self.effects.begin(key):
+                for kept in self.effects.answers(key):
+                    self.answer(kept, event)
+                return
+            self._begun = True
+        try:
+            answers = await self.attempt_all(event)
+            if key:
+                self.effects.finish(key, answers)
+        except Exception as error:
+            if key:
+                self.effects.unbegin(key)
+            self.failures.given_up(self.id, error, event, attempt=self.node.policy.attempts)
+
+    async def attempt_all(self, event: Event) -> tuple[Any, ...]:
+        """Work on ``event`` with retries. What was answered, for effects; raises the last error."""
+        call = Attempt(self, self.node, self.target, self.context)
+        return await call.with_retries(event)
+
+
+class Attempt:
+    """Calls one connector for one event: timeout, retries, first-output time. Shared by plain nodes and choices."""
+
+    def __init__(self, driver: Driver, node: PlanNode, target: Callable[..., Any], context: NodeContext) -> None:
+        self._driver, self._node, self._target, self._context = driver, node, target, context
+        self._core: Core = driver.core
+        self.answered = 0
+        self._kept: list[Any] = []
+
+    async def with_retries(self, event: Event) -> tuple[Any, ...]:
+        node, driver = self._node, self._driver
+
+        def before_retry(error: BaseException, attempt: int) -> None:
+            driver.failures.retried(node.id, error, event, attempt)
+
+        if node.policy.attempts <= 1:
+            return await self.once(event)
+        async for attempt in retrying(node.policy, self._core.clock, self._context.random, before_retry):
+            with attempt:
+                try:
+                    return await self.once(event)
+                except Exception as error:
+                    if self.answered:
+                        # What was said cannot be unsaid: a second try would say it twice.
+                        raise ConnectorFailure(
+                            f"failed after its answer had begun: {error}", retryable=False
+                        ) from error
+                    raise
+        raise AssertionError("a retry loop ends by return or raise")
+
+    async def once(self, event: Event) -> tuple[Any, ...]:
+        """One try; outputs are delivered as they come."""
+        clock, spec = self._core.clock, self._node.spec
+        if spec is None:
+            raise AssertionError(f"{self._node.id} has no connector")
+        self._context.current = event
+        seconds = self._node.policy.timeout or DEFAULT_TIMEOUT
+        started = clock.now()
+        arguments = (event.payload, event) if spec.wants_event else (event.payload,)
+        if spec.form is Form.GENERATOR:
+            await self._generate(self._target(*arguments), event, seconds, started)
+        else:
+            async with clock.timeout(seconds):
+                if spec.form is Form.SYNC:
+                    answer = await self._core.compute.run(self._target, *arguments)
+                else:
+                    answer = await self._target(*arguments)
+            self._take(answer, event, started)
+            await self._core.pressure.relieve()
+        return tuple(self._kept)
+
+    async def _generate(self, answers: AsyncIterator[Any], event: Event, seconds: float, started: float) -> None:
+        clock = self._core.clock
+        try:
+            while True:
+                async with clock.timeout(seconds):
+                    try:
+                        answer = await anext(answers)
+                    except StopAsyncIteration:
+                        return
+                self._take(answer, event, started)
+                if self._core.pressure.lanes:
+                    await self._core.pressure.relieve()
+        finally:
+            if inspect.isasyncgen(answers):
+                await answers.aclose()
+
+    def _take(self, answer: Any, event: Event, started: float) -> None:
+        if answer is None:
+            return
+        if not self.answered:
+            counters = self._core.counters.node(self._node.id)
+            counters.first_output_ms.append((self._core.clock.now() - started) * 1000)
+        self.answered += 1
+        if self._node.spec is not None and self._node.spec.effect:
+            self._kept.append(answer)
+        self._driver.answer(answer, event)

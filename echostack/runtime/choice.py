@@ -1,0 +1,123 @@
+"""Drivers of ``a ?? b``: the first member that works, held to one answer an event.
+
+A member that fails *before* it has answered hands the very same event to the next one. One that fails in the
+middle of an answer does not: what was said cannot be unsaid, so the event is given up there, and the next event
+goes to the next member. A failed member rests for its ``cooldown`` and is then probed with a live event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from echostack.core.errors import ConnectorFailure
+from echostack.core.events import Event
+from echostack.core.payloads import FailedOver, Recovered
+from echostack.plan.model import PlanNode
+from echostack.runtime.breaker import Breaker
+from echostack.runtime.calls import Attempt, CallDriver
+from echostack.runtime.context import NodeContext, StreamInbox
+from echostack.runtime.failures import describe
+from echostack.runtime.flows import StreamDriver
+from echostack.runtime.wiring import Handle
+
+HELD = 512
+"""Events that a stream choice keeps to replay to the next member: about 10 s of 20 ms frames."""
+
+
+@dataclass(slots=True)
+class Member:
+    """One member of a choice as it runs in a session."""
+
+    node: PlanNode
+    target: Any
+    context: NodeContext
+    handle: Handle
+    breaker: Breaker
+
+
+def ranked(members: Sequence[Member]) -> list[Member]:
+    """The members to try, best first: usable ones in the file's order, then, rather than nobody, the resting."""
+    return [*(m for m in members if m.breaker.usable), *(m for m in members if not m.breaker.usable)]
+
+
+class CallChoice(CallDriver):
+    """A choice among connectors that are called once an event."""
+
+    members: Sequence[Member] = ()
+
+    async def attempt_all(self, event: Event) -> tuple[Any, ...]:
+        order = ranked(self.members)
+        for number, member in enumerate(order):
+            self.handle = member.handle
+            attempt = Attempt(self, member.node, member.target, member.context)
+            try:
+                kept = await attempt.with_retries(event)
+            except Exception as error:
+                member.breaker.failed()
+                onward = order[number + 1] if number + 1 < len(order) else None
+                if onward is None or attempt.answered:
+                    raise
+                self.failures.report(member.node.id, error, event)
+                take_over = FailedOver(member.node.id, describe(error), event.name, to=onward.node.id)
+                self.failures.emit(member.node.id, take_over, event)
+                continue
+            if member.breaker.worked():
+                self.failures.emit(member.node.id, Recovered(member.node.id, "answers again", event.name), event)
+            return kept
+        raise AssertionError("a choice has at least one member")
+
+
+class StreamChoice(StreamDriver):
+    """A choice among connectors that run as long as the call (recognisers).
+
+    What the failed member had taken since its last answer, up to ``HELD`` events, goes to the next one first, so
+    that no word in progress is lost.
+    """
+
+    members: Sequence[Member] = ()
+    _held: list[Event]
+
+    async def _attempts(self) -> None:
+        self._held = []
+        while True:
+            order = ranked(self.members)
+            for number, member in enumerate(order):
+                self.handle, self.target, self.context = member.handle, member.target, member.context
+                try:
+                    await self._member(member)
+                    return
+                except Exception as error:
+                    member.breaker.failed()
+                    onward = order[number + 1] if number + 1 < len(order) else None
+                    self.failures.report(member.node.id, error, self._last)
+                    if onward is not None:
+                        take_over = FailedOver(member.node.id, describe(error), self._last.name, to=onward.node.id)
+                        self.failures.emit(member.node.id, take_over, self._last)
+            rest = min(m.node.policy.cooldown for m in self.members)
+            if all(m.node.policy.attempts <= 1 for m in self.members):
+                error_all = ConnectorFailure(f"every member of {self.id} has failed", retryable=False)
+                self.failures.given_up(self.id, error_all, self._last)
+                return
+            await self.core.clock.sleep(rest)
+
+    async def _member(self, member: Member) -> None:
+        view = StreamInbox(self.core, self.inbox, self._hold)
+        view.replay(self._held)
+        self._held = []
+        await self.stream(member.target, view)
+
+    def _hold(self, event: Event) -> None:
+        self._held.append(event)
+        del self._held[:-HELD]
+        self._taken(event)
+
+    def _answer_stream(self, answer: Any) -> None:
+        if answer is not None:
+            self._held.clear()
+            for member in self.members:
+                if member.target is self.target and member.breaker.worked():
+                    recovered = Recovered(member.node.id, "answers again", self._last.name)
+                    self.failures.emit(member.node.id, recovered, self._last)
+        super()._answer_stream(answer)

@@ -1,0 +1,101 @@
+"""The runtime's side of what connectors see: their Context, and a STREAM's Inbox."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import structlog
+
+from echostack.core.clock import Clock, Compute
+from echostack.core.events import Event
+from echostack.core.kinds import Payload
+from echostack.registry import Conversation
+from echostack.runtime.core import Core
+from echostack.runtime.queues import Inbox
+
+Emit = Callable[[Payload, Event | None, str], None]
+
+
+class NodeContext:
+    """One node's Context. ``current`` is the event being worked on, which the idempotency key is made from."""
+
+    def __init__(self, core: Core, node: str, conversation: Conversation, emit: Emit) -> None:
+        self.node = node
+        self.session = core.session
+        self.clock: Clock = core.clock
+        self.compute: Compute = core.compute
+        self.random: random.Random = core.random_for(node)
+        self.conversation = conversation
+        self.current: Event | None = None
+        self._emit = emit
+        self._logger = structlog.get_logger("echostack").bind(session=core.session, node=node)
+
+    @property
+    def idempotency_key(self) -> str:
+        """Of the event being worked on; outside of any, of the node itself."""
+        return idempotency_key(self.node, self.current) if self.current else f"{self.session}-{self.node}"
+
+    def emit(self, payload: Payload, *, cause: Event | None = None, port: str = "") -> None:
+        self._emit(payload, cause, port)
+
+    def log(self, message: str, **fields: Any) -> None:
+        self._logger.info(message, **fields)
+
+
+def idempotency_key(node: str, event: Event) -> str:
+    """(session, epoch, call): the call is the payload's own id when it has one, else the event's number.
+
+    The same for every retry of one event, different for any two events, and safe in an HTTP header.
+    """
+    call = getattr(event.payload, "id", "") or str(event.seq)
+    whole = f"{event.session}|{event.scope}.{event.epoch}|{node}|{call}"
+    return hashlib.sha256(whole.encode()).hexdigest()[:32]
+
+
+class StreamInbox:
+    """What a STREAM's ``run(inbox)`` iterates. Stale events never get through; the last one taken is remembered.
+
+    Cancelling a take loses no event.
+    """
+
+    def __init__(self, core: Core, inbox: Inbox, on_taken: Callable[[Event], None]) -> None:
+        self._core, self._inbox, self._on_taken = core, inbox, on_taken
+        self._again: list[Event] = []
+        self.held: list[Event] | None = None
+
+    def replay(self, events: list[Event]) -> None:
+        """Hand these out first: what a failed predecessor had taken and not answered."""
+        self._again = list(events)
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        event = await self._next()
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    async def take(self, timeout: float | None = None) -> Event | None:
+        """The next event; None when ``timeout`` seconds pass. StopAsyncIteration once the call has ended."""
+        try:
+            async with self._core.clock.timeout(timeout):
+                event = await self._next()
+        except TimeoutError:
+            return None
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    async def _next(self) -> Event | None:
+        while True:
+            event = self._again.pop(0) if self._again else await self._inbox.take()
+            if event is None:
+                return None
+            if self._core.epochs.current(event):
+                self._on_taken(event)
+                return event
+            self._core.counters.node(self._inbox.name).stale += 1

@@ -1,0 +1,59 @@
+"""How a call ends by itself: the end of the sources runs through the graph like one last event.
+
+A node has ended when every edge into it has; then its inbox closes, its connector sees the end of its input,
+gives its last answers and ends in turn. Nodes that only the engine feeds (error and control routes), and cycles on
+purpose, have no such end of their own: they are closed when everything else has ended and they are idle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from echostack.plan.model import ENGINE, Plan
+from echostack.runtime.driver import Driver
+
+
+class Ending:
+    """The wave of one session. ``ended(node)`` is called once for each driver that has ended."""
+
+    def __init__(self, plan: Plan, drivers: Mapping[str, Driver]) -> None:
+        self._plan, self._drivers = plan, drivers
+        self._open: dict[str, int] = {}
+        self._onward: dict[str, list[str]] = {}
+        self._gone: set[str] = set()
+        choice = {member: node.id for node in plan.nodes.values() for member in node.members}
+        for edge in plan.edges:
+            if edge.source == ENGINE:
+                continue
+            source = choice.get(edge.source, edge.source)
+            self._onward.setdefault(source, []).append(edge.target)
+            self._open[edge.target] = self._open.get(edge.target, 0) + 1
+
+    def ended(self, node: str) -> None:
+        """``node`` will produce no more: close what only it still fed."""
+        wave = [node]
+        while wave:
+            current = wave.pop()
+            if current in self._gone:
+                continue
+            self._gone.add(current)
+            for target in self._onward.get(current, ()):
+                self._open[target] -= 1
+                if self._open[target] == 0:
+                    wave += self._close(target)
+
+    def _close(self, node: str) -> list[str]:
+        driver = self._drivers.get(node)
+        if driver is None:
+            return [node]
+        driver.inbox.close()
+        return []
+
+    def close_idle(self, is_source: Callable[[str], bool]) -> bool:
+        """Close every inbox still open, if none of their drivers is busy; whether that was so."""
+        waiting = [d for n, d in self._drivers.items() if not d.inbox.closed and not is_source(n)]
+        if any(d.busy for d in waiting):
+            return False
+        for driver in waiting:
+            driver.inbox.close()
+        return True

@@ -1,0 +1,121 @@
+"""Failures as events: every error of a node becomes ``error.<source>.<kind>``, counted and contained there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+import tenacity
+
+from echostack.core.clock import Clock
+from echostack.core.errors import ConnectorFailure
+from echostack.core.events import Event
+from echostack.core.kinds import Payload
+from echostack.core.payloads import DeadLetter, ExceptionFailure, Late, Retried, TimeoutFailure
+from echostack.language.document import NodePolicy
+from echostack.plan.model import PlanNode
+from echostack.runtime.core import Core
+
+Observer = Callable[[str, BaseException, Event | None], None]
+
+
+class Failures:
+    """Turns exceptions into the session's error events. A failure never leaves the node that it happened in."""
+
+    def __init__(self, core: Core, nodes: Mapping[str, PlanNode], on_error: Observer | None = None) -> None:
+        self._core, self._nodes, self._on_error = core, nodes, on_error
+
+    def report(self, node: str, error: BaseException, cause: Event | None = None, *, attempt: int = 1) -> None:
+        """An error of ``node`` while it worked on ``cause``; also what a fused node's failure comes to."""
+        about = _about(node, error, cause, attempt)
+        if isinstance(error, TimeoutError):
+            self._emit(node, TimeoutFailure(*about), cause)
+        else:
+            self._emit(node, ExceptionFailure(*about), cause)
+        if self._on_error is not None:
+            self._on_error(node, error, cause)
+
+    def given_up(self, node: str, error: BaseException, cause: Event, *, attempt: int = 1) -> None:
+        """Every attempt failed: the error, and the event itself as a dead letter when it may not be lost."""
+        self.report(node, error, cause, attempt=attempt)
+        if not cause.payload.__kind__.lossy:
+            plain = plain_payload(cause.payload)
+            self._emit(node, DeadLetter(node, describe(error), cause.name, attempt, 0.0, plain), cause)
+
+    def retried(self, node: str, error: BaseException, cause: Event | None, attempt: int) -> None:
+        self._emit(node, Retried(*_about(node, error, cause, attempt)), cause)
+
+    def late(self, node: str, message: str) -> None:
+        self._emit(node, Late(node, message), None)
+
+    def emit(self, node: str, payload: Payload, cause: Event | None) -> None:
+        """Any other failure event of a node (a take-over, a recovery)."""
+        self._emit(node, payload, cause)
+
+    def _emit(self, node: str, payload: Payload, cause: Event | None) -> None:
+        plan_node = self._nodes.get(node)
+        self._core.counters.node(node).failed(payload.__kind__.name)
+        self._core.engine_emit("error", plan_node.source if plan_node else node, payload, cause, node)
+
+
+def describe(error: BaseException) -> str:
+    """The error in words: its message, with its class where the message alone would not say enough."""
+    text = str(error).strip()
+    if isinstance(error, ConnectorFailure) and text:
+        return text
+    if isinstance(error, TimeoutError):
+        return text or "no answer within its time"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _about(node: str, error: BaseException, cause: Event | None, attempt: int) -> tuple[str, str, str, int]:
+    return node, describe(error), cause.name if cause is not None else "", attempt
+
+
+def plain_payload(payload: Payload) -> dict[str, Any]:
+    """A payload as plain data, audio replaced by its length in bytes: for logs and dead letters."""
+    data = {f: getattr(payload, f) for f in payload.__struct_fields__}
+    return {k: f"{len(v)} bytes" if isinstance(v, bytes) else msgspec.to_builtins(v) for k, v in data.items()}
+
+
+def retrying(
+    policy: NodePolicy, clock: Clock, random: Any, before_retry: Callable[[BaseException, int], None]
+) -> tenacity.AsyncRetrying:
+    """The retry loop of a node's policy: exponential backoff with full jitter, or the far end's own hint.
+
+    Only failures that say so are tried again: timeouts, broken connections and retryable ConnectorFailures. The
+    jitter is the session's seeded randomness, the sleep the session's clock.
+    """
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        hint = getattr(error, "retry_after", None)
+        if hint is not None:
+            return float(hint)
+        longest = policy.backoff * 2 ** (state.attempt_number - 1)
+        return float(random.uniform(longest / 2, longest))
+
+    def before_sleep(state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if error is not None:
+            before_retry(error, state.attempt_number)
+
+    return tenacity.AsyncRetrying(
+        stop=tenacity.stop_after_attempt(policy.attempts),
+        wait=wait,
+        retry=tenacity.retry_if_exception(retryable),
+        sleep=clock.sleep,
+        before_sleep=before_sleep,
+        reraise=True,
+    )
+
+
+def retryable(error: BaseException) -> bool:
+    """Whether trying the same again may help."""
+    if isinstance(error, asyncio.CancelledError):
+        return False
+    if isinstance(error, ConnectorFailure):
+        return error.retryable
+    return isinstance(error, TimeoutError | ConnectionError | OSError)

@@ -1,0 +1,174 @@
+"""Drivers of connectors that run as long as the call: streams (a recogniser's socket), sources and sinks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable
+from typing import Any
+
+from echostack.core.errors import ConnectorFailure
+from echostack.core.events import Event
+from echostack.core.kinds import Payload
+from echostack.plan.model import PlanNode
+from echostack.registry import Out
+from echostack.runtime import streams
+from echostack.runtime.context import NodeContext, StreamInbox
+from echostack.runtime.core import Core
+from echostack.runtime.driver import Driver, Shared, released, settle
+from echostack.runtime.failures import retrying
+from echostack.runtime.playout import Playout
+from echostack.runtime.queues import Inbox
+from echostack.runtime.wiring import Handle
+
+
+class StreamDriver(Driver):
+    """Runs ``run(inbox)`` for the whole session; restarts it after an interruption or a retryable failure.
+
+    An output without a cause belongs to the event last taken. A connector with ``interrupted()`` is told of an
+    interruption and goes on; any other is cancelled and started anew for the next event.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        node: PlanNode,
+        inbox: Inbox,
+        handle: Handle,
+        context: NodeContext,
+        target: Any,
+        shared: Shared,
+    ) -> None:
+        super().__init__(core, node, inbox, handle, context, target, shared)
+        self.view = StreamInbox(core, inbox, self._taken)
+        self._last = core.root
+        self._answered_since = True
+        self._task: asyncio.Task[None] | None = None
+        self._release: asyncio.Future[None] | None = None
+        self._restart = False
+        self._taken_at: float | None = None
+
+    @property
+    def busy(self) -> bool:
+        return len(self.inbox) > 0 or not self._answered_since
+
+    def _taken(self, event: Event) -> None:
+        self._last = event
+        self.context.current = event
+        self.counters.received += 1
+        if not event.payload.__kind__.lossy:
+            self._answered_since = False
+            self._taken_at = self.core.clock.now()
+
+    async def run(self) -> None:
+        try:
+            while True:
+                self._restart = False
+                self._release = asyncio.get_running_loop().create_future()
+                self._task = self.nursery.start(self._attempts(), f"{self.id} stream")
+                await released(self._task, self._release)
+                if not self._restart:
+                    break
+        finally:
+            if self._task is not None and not self._task.done():
+                self._task.cancel()
+            self.inbox.abandon()
+
+    async def _attempts(self) -> None:
+        def before_retry(error: BaseException, attempt: int) -> None:
+            self.failures.retried(self.id, error, self._last, attempt)
+
+        try:
+            async for attempt in retrying(self.node.policy, self.core.clock, self.context.random, before_retry):
+                with attempt:
+                    await self.stream(self.target, self.view)
+        except Exception as error:
+            self.failures.given_up(self.id, error, self._last)
+
+    async def stream(self, target: Any, view: StreamInbox) -> None:
+        """One run of the connector to its end; outputs are delivered as they come."""
+        async for answer in target.run(view):
+            self._answer_stream(answer)
+            if self.core.pressure.lanes:
+                await self.core.pressure.relieve()
+        self._answered_since = True
+
+    def _answer_stream(self, answer: Any) -> None:
+        if answer is None:
+            return
+        if not self._answered_since and self._taken_at is not None:
+            self.counters.first_output_ms.append((self.core.clock.now() - self._taken_at) * 1000)
+        self._answered_since = True
+        self.answer(answer, self._last)
+
+    def interrupt(self) -> None:
+        if self.node.scope == 0:
+            return
+        self._answered_since = True
+        if self.node.spec is not None and self.node.spec.keeps_running:
+            self.target.interrupted()
+            return
+        task, release = self._task, self._release
+        if task is not None and not task.done():
+            self._restart = True
+            self.reap(task)
+            if release is not None:
+                settle(release)
+
+
+class SourceDriver(Driver):
+    """An ingress: pushes what the transport yields through its island, one aiostream operator.
+
+    ``feed`` replaces the transport by the embedding program's own async iterable of payloads (or of raw PCM
+    bytes, in the ingress's declared format).
+    """
+
+    feed: AsyncIterable[Any] | None = None
+
+    async def run(self) -> None:
+        items = self.feed if self.feed is not None else self.target.run()
+        try:
+            await streams.drive(streams.iterate(items) | streams.fused.pipe(self._push, self.core.pressure))
+        except Exception as error:
+            self.failures.report(self.id, error)
+
+    def _push(self, item: Any) -> None:
+        if isinstance(item, Payload):
+            self.handle.deliver(item, self.core.root)
+        elif isinstance(item, Event):
+            self.handle.deliver(item.payload, item)
+        elif isinstance(item, Out):
+            self.handle.deliver(item.payload, item.cause or self.core.root, item.port)
+        elif item is not None:
+            raise ConnectorFailure(f"{self.id} yields payloads, not {type(item).__name__}", retryable=False)
+
+
+class SinkDriver(Driver):
+    """An audio egress: hands speech to the playout, which paces it; takes no more while enough is buffered."""
+
+    playout: Playout
+
+    @property
+    def busy(self) -> bool:
+        return len(self.inbox) > 0 or self.playout.speaking
+
+    async def run(self) -> None:
+        pacer = self.nursery.start(self.playout.run(), f"{self.id} pacer")
+        stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        pacer.add_done_callback(lambda _: settle(stop))
+        try:
+            while not stop.done():
+                await self.playout.wait_room()
+                event = await self.inbox.take()
+                if event is None:
+                    await self.playout.drained()
+                    return
+                if self.core.epochs.current(event):
+                    self.counters.received += 1
+                    self.playout.push(event)
+                else:
+                    self.counters.stale += 1
+        except Exception as error:
+            self.failures.report(self.id, error)
+        finally:
+            self.playout.close()
+            self.inbox.abandon()

@@ -1,0 +1,95 @@
+"""Makes the connectors of one session from their specs: settings in, context in, packages there."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import inspect
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Any
+
+from echostack.core.audio import AudioFormat
+from echostack.core.errors import InvalidConnector, MissingExtra, UsageError
+from echostack.core.kinds import Payload
+from echostack.core.payloads import AudioFrame
+from echostack.plan.model import PlanNode
+from echostack.registry import AudioSink
+from echostack.runtime.context import NodeContext
+
+DEFAULT_FORMAT = AudioFormat(16_000)
+
+
+def make_target(node: PlanNode, context: NodeContext) -> Any:
+    """The connector of ``node``: an instance of its class, or its function with settings and context filled in.
+
+    MissingExtra when a package that it needs is not installed; UsageError while its settings wait for names that
+    the environment does not have; InvalidConnector when its own constructor fails.
+    """
+    spec = node.spec
+    if spec is None:
+        raise AssertionError(f"{node.id} has no connector of its own")
+    for package in spec.packages:
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtra(spec.name, package, spec.extra or spec.vendor)
+    if node.settings is None:
+        raise UsageError(f"{node.id} has settings that the environment has yet to give")
+    given: dict[str, Any] = {}
+    if spec.wants_settings:
+        given[spec.wants_settings] = node.settings
+    if spec.wants_context:
+        given[spec.wants_context] = context
+    if not spec.is_class:
+        return functools.partial(spec.make, **given) if given else spec.make
+    try:
+        return spec.make(**given)
+    except TypeError as error:
+        raise InvalidConnector(f"{spec.name} cannot be made: {error}") from error
+
+
+async def opened(target: Any) -> None:
+    """Await the connector's ``open``, when it has one."""
+    await _maybe(target, "open")
+
+
+async def closed(target: Any) -> None:
+    """Await the connector's ``close``, when it has one."""
+    await _maybe(target, "close")
+
+
+async def _maybe(target: Any, method: str) -> None:
+    call = getattr(target, method, None)
+    if call is not None and not isinstance(target, functools.partial):
+        answer = call()
+        if inspect.isawaitable(answer):
+            await answer
+
+
+class EmbeddedSink(AudioSink):
+    """The far end of an egress that the embedding program reads as events: plays by the clock, keeps nothing."""
+
+    def __init__(self, wanted: AudioFormat = AudioFormat(24_000)) -> None:
+        self._format = wanted
+
+    @property
+    def format(self) -> AudioFormat:
+        return self._format
+
+    def write(self, pcm: bytes) -> None:
+        """The event of the frame is the write."""
+
+    def clear(self) -> None:
+        """The embedding program learns of it by ``control.barge_in.committed``."""
+
+
+async def fed(items: AsyncIterable[Any], node: PlanNode) -> AsyncIterator[Payload]:
+    """The embedding program's items as payloads; raw PCM bytes become audio frames in the ingress's format."""
+    spec = node.spec
+    wanted = spec.output_format(node.settings) if spec is not None and node.settings is not None else None
+    audio = wanted or DEFAULT_FORMAT
+    async for item in items:
+        if isinstance(item, Payload):
+            yield item
+        elif isinstance(item, bytes | bytearray | memoryview):
+            yield AudioFrame(bytes(item), audio.rate, audio.channels)
+        else:
+            raise UsageError(f"{node.id} is fed with payloads or PCM bytes, not with {type(item).__name__}")

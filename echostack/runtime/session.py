@@ -1,0 +1,294 @@
+"""One call: a plan, running. Everything a session starts is owned here and gone when it has closed."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import AsyncIterable, Mapping
+from types import TracebackType
+from typing import Any
+
+from echostack.core.clock import Clock, Compute, LoopClock, ThreadCompute
+from echostack.core.errors import EchoStackError, SessionClosed, UsageError
+from echostack.core.events import Event, EventPattern, event_name
+from echostack.core.kinds import Overflow, Payload
+from echostack.core.payloads import CallEnded, CallStarted
+from echostack.plan.model import Plan
+from echostack.registry import AudioSink, Turn
+from echostack.runtime.assembly import Assembly, Overrides
+from echostack.runtime.core import Core
+from echostack.runtime.make import closed, opened
+from echostack.runtime.report import stats_of
+from echostack.runtime.stats import Stats
+from echostack.runtime.subscription import Subscription
+from echostack.runtime.tasks import Nursery
+
+OPEN_TIMEOUT = 15.0
+CLOSE_TIMEOUT = 5.0
+DRAIN_TIMEOUT = 300.0
+_IDLE_POLL = 0.02
+_SLICE = 512
+
+
+class Session:
+    """A call. ``async with pipeline.session(...) as call:`` opens every connector, runs, and closes everything.
+
+    ingress: transport name → an async iterable of payloads (or PCM bytes) that stands in for the transport.
+    egress: transport name → an AudioSink that stands in for it; a transport whose ingress is replaced and whose
+    egress is not becomes one that is only read as events (``egress.<transport>.audio_chunk``).
+    clock, compute: the running loop's and a pool of threads, unless a simulator gives others. seed: of all
+    randomness. Deadlines in seconds: ``open_timeout`` for connecting, ``drain_timeout`` from the end of the
+    sources to the end of the call, ``close_timeout`` for what must stop at once.
+
+    Leaving the block ends the call within ``close_timeout``, whatever connectors do; who was late is in
+    ``stats().late``. Cancelling the program inside the block does the same.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        session: str | None = None,
+        ingress: Mapping[str, AsyncIterable[Any]] | None = None,
+        egress: Mapping[str, AudioSink] | None = None,
+        clock: Clock | None = None,
+        compute: Compute | None = None,
+        seed: int = 0,
+        open_timeout: float = OPEN_TIMEOUT,
+        drain_timeout: float = DRAIN_TIMEOUT,
+        close_timeout: float = CLOSE_TIMEOUT,
+    ) -> None:
+        self.plan = plan
+        self.id = session or uuid.uuid4().hex[:12]
+        self._overrides = Overrides(dict(ingress or {}), dict(egress or {}))
+        self._overrides.check(plan)
+        self._clock, self._compute, self._seed = clock, compute, seed
+        self._timeouts = open_timeout, drain_timeout, close_timeout
+        self._subscriptions: list[Subscription] = []
+        self._late: list[str] = []
+        self._reason = ""
+        self._state = "new"
+
+    # -- life --------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Session:
+        if self._state != "new":
+            raise UsageError("a session is entered once; make another with pipeline.session()")
+        self._state = "opening"
+        clock = self._clock or LoopClock()
+        compute = self._compute or ThreadCompute()
+        core = Core(self.id, clock, compute, len(self.plan.scopes), self._seed)
+        self._core = core
+        self._nursery = Nursery(clock, self._task_failed)
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stop_sources = asyncio.Event()
+        try:
+            self._parts = Assembly(core, self.plan, self._overrides, self._nursery, self._ask_end, self._release)
+            async with clock.timeout(self._timeouts[0]):
+                await self._open()
+        except BaseException as error:
+            self._state = "closed"
+            await self._close_targets()
+            compute.close()
+            if isinstance(error, TimeoutError):
+                raise EchoStackError(f"the call could not open within {self._timeouts[0]:g} s") from error
+            raise
+        self._state = "open"
+        core.engine_emit("control", "call", CallStarted(self.plan.name))
+        self._supervisor = self._nursery.start(self._supervise(), "call")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close("left" if kind is None else "failed")
+
+    async def close(self, reason: str = "closed") -> None:
+        """End the call now: cancel, await for ``close_timeout``, close every connector. Idempotent."""
+        if self._state in ("new", "closed", "closing"):
+            return
+        self._state = "closing"
+        self._reason = self._reason or reason
+        self._parts.end_now()
+        deadline = self._timeouts[2]
+        # A cancelled program must still find its call closed: the cleanup is bounded, so it may be shielded.
+        self._late += await self._nursery.close(deadline)
+        for name in self._late:
+            self._parts.failures.late(name, f"did not stop within {deadline:g} s")
+        await self._close_targets()
+        self._announce_end()
+        self._core.compute.close()
+        self._state = "closed"
+
+    async def finished(self) -> None:
+        """Wait until the call has ended by itself: its sources are over, all is answered, the last word played.
+
+        Ends by ``drain_timeout`` after the sources at the latest. A call without sources ends by ``hang_up``.
+        """
+        await asyncio.shield(self._ended)
+
+    def hang_up(self, reason: str = "hung up") -> None:
+        """The caller is gone: nothing more comes in, what is in progress is abandoned, the call ends."""
+        self._reason = self._reason or reason
+        self._parts.abandon()
+        self._stop_sources.set()
+
+    def _ask_end(self, reason: str) -> None:
+        """A connector asks for the end: what is being said is finished first."""
+        self._reason = self._reason or reason
+        self._stop_sources.set()
+
+    # -- what the embedding program does -----------------------------------------------------------------------
+
+    def events(
+        self, *patterns: str, queue: int = 4096, overflow: Overflow | str = Overflow.DROP_OLDEST
+    ) -> Subscription:
+        """The events that match any of ``patterns``, from now to the end of the call; every event for none.
+
+        UsageError for something that is not a pattern.
+        """
+        try:
+            parsed = [EventPattern.parse(p) for p in patterns or ("*.*.*", "*.*.*.*")]
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        found = Subscription(self._parts.wiring, self._core.pressure, parsed, queue, Overflow(overflow))
+        self._subscriptions.append(found)
+        if self._state in ("closing", "closed"):
+            found.end()
+        return found
+
+    async def emit(self, payload: Payload, *, to: str = "", source: str = "") -> None:
+        """Put an event into the running graph, and wait while a queue that blocks is full.
+
+        to: straight into that node. source: as if that node (or a node of that vendor) had made it, so that it
+        goes wherever that node's output goes. UsageError for a node that does not exist or does not take it,
+        SessionClosed after the end.
+        """
+        self._alive()
+        if bool(to) == bool(source):
+            raise UsageError("emit takes either to= (a node that gets it) or source= (a node that seems to send it)")
+        if to:
+            self._parts.put_to(to, self._made(payload))
+        else:
+            self._parts.put_from(source, payload)
+        await self._core.pressure.relieve()
+
+    def barge_in(self) -> int:
+        """Interrupt whatever is being thought or said, at once. How many queued events that dropped.
+
+        Synchronous: when it returns nothing of the old turn can be heard, stored or done any more.
+        """
+        self._alive()
+        return sum(b.commit("api") for b in self._parts.barge_ins)
+
+    def stats(self) -> Stats:
+        """The session's figures now; also after its end."""
+        return stats_of(self._core, self._parts, self._subscriptions, tuple(self._late))
+
+    @property
+    def conversation(self) -> tuple[Turn, ...]:
+        """Who said what so far. Of the agent, only what was heard."""
+        return self._parts.conversation.turns
+
+    @property
+    def now(self) -> float:
+        """Seconds since the call opened."""
+        return self._core.clock.now()
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _alive(self) -> None:
+        if self._state != "open":
+            raise SessionClosed(f"the call is {self._state}")
+
+    def _made(self, payload: Payload) -> Event:
+        name = event_name("processing", "api", payload.__kind__.name)
+        return Event(name, payload, self.id, self._core.next_seq(), self._core.clock.now())
+
+    async def _open(self) -> None:
+        for node, target in self._parts.targets.items():
+            try:
+                await opened(target)
+            except EchoStackError:
+                raise
+            except OSError as error:
+                raise EchoStackError(f"{node} cannot open: {error}") from error
+
+    async def _close_targets(self) -> None:
+        parts = getattr(self, "_parts", None)
+        if parts is None:
+            return
+        for node, target in reversed(list(parts.targets.items())):
+            try:
+                async with self._core.clock.timeout(self._timeouts[2]):
+                    await closed(target)
+            except TimeoutError:
+                self._late.append(f"{node} (closing)")
+                parts.failures.late(node, f"did not close within {self._timeouts[2]:g} s")
+            except Exception as error:
+                parts.failures.report(node, error)
+
+    async def _supervise(self) -> None:
+        """Run the drivers; when the sources have ended, or are told to, let the end run through the graph."""
+        parts, clock, nursery = self._parts, self._core.clock, self._nursery
+        running = {n: nursery.start(self._drive(n), n) for n in parts.drivers}
+        sources = [t for n, t in running.items() if parts.is_source(n)]
+        stop = nursery.start(_wait(self._stop_sources), "the request to end")
+        waiting = [stop, *sources]
+        while not stop.done() and (not sources or any(not s.done() for s in sources)):
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            waiting = [stop, *(s for s in sources if not s.done())]
+        stop.cancel()
+        for source in sources:
+            source.cancel()
+        self._reason = self._reason or "the sources ended"
+        try:
+            async with clock.timeout(self._timeouts[1]):
+                for name in parts.drivers:
+                    if parts.is_source(name):
+                        parts.ending.ended(name)
+                while any(not t.done() for t in running.values()):
+                    parts.ending.close_idle(parts.is_source)
+                    pending = [t for t in running.values() if not t.done()]
+                    if pending:
+                        await asyncio.wait(pending, timeout=_IDLE_POLL, return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            for name, task in running.items():
+                if not task.done():
+                    self._late.append(name)
+                    parts.failures.late(name, f"was still busy {self._timeouts[1]:g} s after the call's end")
+        self._announce_end()
+
+    def _announce_end(self) -> None:
+        """Tell everyone, once, that the call is over; what was queued for a subscription can still be read."""
+        if not self._ended.done():
+            self._core.engine_emit("control", "call", CallEnded(self._reason))
+            for subscription in self._subscriptions:
+                subscription.end()
+            self._ended.set_result(None)
+
+    async def _drive(self, name: str) -> None:
+        try:
+            await self._parts.drivers[name].run()
+        finally:
+            self._parts.ending.ended(name)
+
+    def _task_failed(self, name: str, error: BaseException) -> None:
+        self._parts.failures.report(name, error)
+
+    def _release(self, husks: list[deque[Event]]) -> None:
+        """Free what an interruption dropped a slice at a time, so that freeing it delays nothing."""
+        if not self._nursery.closing:
+            self._nursery.start(self._free(husks), "freeing dropped events")
+
+    async def _free(self, husks: list[deque[Event]]) -> None:
+        for husk in husks:
+            while husk:
+                for _ in range(min(_SLICE, len(husk))):
+                    husk.popleft()
+                await self._core.clock.sleep(0)
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()

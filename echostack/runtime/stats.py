@@ -1,0 +1,123 @@
+"""What a session counts. Counting is always on; distributions keep a bounded sample."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SAMPLE = 512
+
+
+@dataclass(slots=True)
+class NodeCounters:
+    """One node: events in and out, outputs refused as stale, failures by kind, and time to first output in ms."""
+
+    received: int = 0
+    emitted: int = 0
+    stale: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+    first_output_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLE))
+
+    def failed(self, kind: str) -> None:
+        self.failures[kind] = self.failures.get(kind, 0) + 1
+
+
+@dataclass(slots=True)
+class Counters:
+    """The session's counters by node, and what belongs to the call as a whole.
+
+    voice_to_voice_ms: from the end of the caller's speech to the first sample of the reply, one a turn.
+    """
+
+    nodes: dict[str, NodeCounters] = field(default_factory=dict)
+    interruptions: int = 0
+    suspensions: int = 0
+    aborted: int = 0
+    ignored_turns: int = 0
+    voice_to_voice_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLE))
+    turn_to_audio_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLE))
+    _settlers: list[Callable[[], None]] = field(default_factory=list)
+
+    def on_read(self, settle: Callable[[], None]) -> None:
+        """Call ``settle`` before the counters are read: fused runs count once for all their nodes."""
+        self._settlers.append(settle)
+
+    def settle(self) -> None:
+        """Bring every counter up to date."""
+        for settle in self._settlers:
+            settle()
+
+    def forget_settlers(self) -> None:
+        """Settle for the last time; the pushes that counted are replaced."""
+        self.settle()
+        self._settlers.clear()
+
+    def node(self, name: str) -> NodeCounters:
+        found = self.nodes.get(name)
+        if found is None:
+            found = self.nodes[name] = NodeCounters()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """One queue at an instant: events put, taken, dropped by its policy, cleared as stale, held now, most ever."""
+
+    edge: str
+    bound: int
+    overflow: str
+    put: int
+    taken: int
+    dropped: int
+    stale: int
+    refused: int
+    held: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """A session's figures at an instant, as plain frozen data."""
+
+    session: str
+    seconds: float
+    epochs: tuple[int, ...]
+    interruptions: int
+    suspensions: int
+    aborted: int
+    ignored_turns: int
+    nodes: Mapping[str, Mapping[str, Any]]
+    queues: tuple[QueueStats, ...]
+    voice_to_voice_ms: tuple[float, ...]
+    turn_to_audio_ms: tuple[float, ...]
+    late: tuple[str, ...] = ()
+
+    @property
+    def dropped(self) -> int:
+        """Events lost to overflow in the whole session."""
+        return sum(q.dropped + q.refused for q in self.queues)
+
+
+def percentile(values: tuple[float, ...] | deque[float], share: float) -> float:
+    """The nearest-rank percentile of ``values`` (share in 0..1); 0.0 of none."""
+    if not values:
+        return 0.0
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered) + 0.5) - 1))]
+
+
+def node_stats(counters: NodeCounters) -> dict[str, Any]:
+    """One node's counters as plain data, with its latency percentiles."""
+    sample = counters.first_output_ms
+    return {
+        "received": counters.received,
+        "emitted": counters.emitted,
+        "stale": counters.stale,
+        "failures": dict(counters.failures),
+        "first_output_ms": {
+            "count": len(sample), "p50": percentile(sample, 0.5), "p95": percentile(sample, 0.95),
+            "max": max(sample, default=0.0),
+        },
+    }  # fmt: skip

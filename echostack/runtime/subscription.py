@@ -1,0 +1,54 @@
+"""A view of a session's events for the program that embeds it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from echostack.core.events import Event, EventPattern
+from echostack.core.kinds import Overflow
+from echostack.runtime.queues import Inbox, Lane, Pressure
+from echostack.runtime.wiring import Wiring
+
+
+class Subscription:
+    """An async iterator over the events that match, from the moment it was made to the end of the call.
+
+    It is bounded: a reader that falls behind loses the oldest events (counted in ``dropped`` and in the session's
+    statistics), or holds up the call under ``overflow=block``. Cancelling a read loses no event.
+    """
+
+    def __init__(
+        self, wiring: Wiring, pressure: Pressure, patterns: Sequence[EventPattern], bound: int, overflow: Overflow
+    ) -> None:
+        name = f"events({', '.join(map(str, patterns))})"
+        self.lane = Lane(name, bound, overflow, pressure)
+        self._inbox = Inbox(name, pressure)
+        self._inbox.add(self.lane)
+        self._stop: Callable[[], None] = wiring.observe(patterns, self._put)
+
+    @property
+    def dropped(self) -> int:
+        """Events lost because the reader fell behind."""
+        return self.lane.dropped + self.lane.refused
+
+    def _put(self, event: Event) -> None:
+        self._inbox.put_media(self.lane, event)
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        event = await self._inbox.take()
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    def end(self) -> None:
+        """No more events come; those already here can still be read."""
+        self._stop()
+        self._inbox.close()
+
+    def close(self) -> None:
+        """Stop observing and forget what was not read."""
+        self._stop()
+        self._inbox.abandon()

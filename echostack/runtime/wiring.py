@@ -1,0 +1,413 @@
+"""Composes one session's plan into synchronous pushes: nothing is interpreted while a call runs.
+
+Inside an island an output is a Python call away from its consumer. A straight run of functions that each have
+one output kind and one plain edge becomes a single loop over the bare functions (``_chain``): no envelope is made
+between them, because nobody could see it. Whatever is observed (a recording, a subscription, an engine hook, an
+edge with a guard, port, queue or resampler) gets its envelope. Observing something new recomposes the pushes,
+which costs microseconds and happens between two events; the nodes' own state lives outside and is not touched.
+
+Atomicity: a push runs to its end in one synchronous step, so an interruption falls before or after it, never
+inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from echostack.core.errors import QueueOverflow
+from echostack.core.events import Event, EventPattern, event_name
+from echostack.core.kinds import Payload
+from echostack.core.payloads import AgentMessage, AgentMessagePartial
+from echostack.language.guard import Else, predicate
+from echostack.plan.model import ENGINE, Plan, PlanEdge
+from echostack.registry import Forward, Out
+from echostack.runtime.core import Core, Deliver, Push, with_payload
+from echostack.runtime.queues import Inbox, Lane
+from echostack.runtime.resample import Resampler
+
+MESSAGES = (AgentMessage, AgentMessagePartial)
+Observer = Callable[[Event], None]
+Fail = Callable[[str, BaseException, Event], None]
+Enter = Callable[[Event, int], Event | None]
+
+
+@dataclass(slots=True)
+class FusedNode:
+    """A sync node's bare function for this session; with ``wants_event`` it takes the Event as a second argument."""
+
+    call: Callable[..., Any]
+    wants_event: bool = False
+
+
+@dataclass(slots=True)
+class _Route:
+    edge: PlanEdge
+    push: Push
+    test: Callable[[Any], bool] | None = None
+
+
+@dataclass(slots=True)
+class Parts:
+    """What the wiring connects. ``enter`` stamps an event for a scope, or refuses it (None)."""
+
+    fused: Mapping[str, FusedNode]
+    inboxes: Mapping[str, Inbox]
+    lanes: Mapping[str, Lane]
+    enter: Enter
+    fail: Fail
+    hooks: Mapping[str, Mapping[type[Payload], Sequence[Observer]]] = field(default_factory=dict)
+
+
+class Wiring:
+    """The pushes of one session. ``deliver`` and ``entry`` hand out indirections that survive a recomposition."""
+
+    def __init__(self, core: Core, plan: Plan, parts: Parts) -> None:
+        self._core = core
+        self._plan = plan
+        self._parts = parts
+        self._observers: list[tuple[tuple[EventPattern, ...] | None, Observer]] = []
+        self._out: dict[str, list[PlanEdge]] = {}
+        for edge in plan.edges:
+            self._out.setdefault(edge.source, []).append(edge)
+        self._resamplers: dict[str, Resampler] = {}
+        self._tests = {e.id: predicate(e.guard) for e in plan.edges if e.guard and not isinstance(e.guard, Else)}
+        self._entries: dict[str, Push] = {}
+        self._delivers: dict[str, Deliver] = {}
+        self._handles: list[Handle] = []
+        self._engine_edges = [(EventPattern.parse(e.pattern), e) for e in self._out.get(ENGINE, ()) if e.pattern]
+        self._engine_routes: list[tuple[EventPattern, _Route]] = []
+        core.engine_emit = self.engine_emit
+        self.compose()
+
+    # -- observers ---------------------------------------------------------------------------------------------
+
+    def observe(self, patterns: Sequence[EventPattern] | None, observer: Observer) -> Callable[[], None]:
+        """Call ``observer`` synchronously with every event that matches a pattern (None: with every event), before
+        it is routed. Returns the function that ends it."""
+        entry = (None if patterns is None else tuple(patterns), observer)
+        self._observers.append(entry)
+        self.compose()
+
+        def stop() -> None:
+            if entry in self._observers:
+                self._observers.remove(entry)
+                self.compose()
+
+        return stop
+
+    def _watchers(self, name: str) -> tuple[Observer, ...]:
+        return tuple(o for ps, o in self._observers if ps is None or any(p.matches(name) for p in ps))
+
+    # -- what drivers hold -------------------------------------------------------------------------------------
+
+    def handle(self, node: str) -> Handle:
+        """A driver's way out of ``node``, kept up to date by the wiring."""
+        handle = Handle(node)
+        self._handles.append(handle)
+        self._point(handle)
+        return handle
+
+    def entry(self, node: str) -> Push:
+        """The push into a fused node, as composed now."""
+        return self._entry(node)
+
+    def compose(self) -> None:
+        """Build every push anew for the present observers."""
+        self._core.counters.forget_settlers()
+        self._entries.clear()
+        self._delivers.clear()
+        self._engine_routes = [(p, self._route(e)) for p, e in self._engine_edges]
+        for handle in self._handles:
+            self._point(handle)
+
+    def _point(self, handle: Handle) -> None:
+        handle.deliver = self._deliver(handle.node)
+        handle.forward = self._forward(handle.node)
+        handle.entry = self._entry(handle.node) if handle.node in self._parts.fused else None
+
+    # -- engine events -----------------------------------------------------------------------------------------
+
+    def engine_emit(
+        self, stage: str, source: str, payload: Payload, cause: Event | None = None, node: str = ""
+    ) -> Event:
+        """Make one of the engine's own events and bring it to observers and to the graph's control/error routes."""
+        core = self._core
+        cause = cause or core.root
+        name = event_name(stage, source, payload.__kind__.name)
+        event = Event(name, payload, core.session, core.next_seq(), core.clock.now(), 0, 0, cause.seq, "", node)
+        for watch in self._watchers(name):
+            watch(event)
+        for pattern, route in self._engine_routes:
+            # A node that fails on an error event must not be fed its own failure again.
+            if pattern.matches(name) and isinstance(payload, route.edge.payloads) and route.edge.target != node:
+                route.push(payload, event)
+        return event
+
+    # -- composing ---------------------------------------------------------------------------------------------
+
+    def _edges(self, node: str) -> list[PlanEdge]:
+        choice = self._plan.nodes[node].choice
+        return [*self._out.get(node, ()), *(self._out.get(choice, ()) if choice else ())]
+
+    def _deliver(self, node: str) -> Deliver:
+        """Name, stamp, show and route an output of ``node``."""
+        known = self._delivers.get(node)
+        if known is not None:
+            return known
+        core, plan_node = self._core, self._plan.nodes[node]
+        edges = self._edges(node)
+        table: dict[type[Payload], tuple[_Route, ...]] = {}
+        names: dict[type[Payload], str] = {}
+        watch: dict[type[Payload], tuple[Observer, ...]] = {}
+        hooks = self._parts.hooks.get(node, {})
+        routes = [self._route(e) for e in edges]
+        session, next_seq, now, counters = core.session, core.next_seq, core.clock.now, core.counters.node(node)
+
+        def learn(cls: type[Payload]) -> tuple[_Route, ...]:
+            name = names[cls] = event_name("processing", plan_node.source, cls.__kind__.name)
+            watch[cls] = (*hooks.get(cls, ()), *self._watchers(name))
+            table[cls] = tuple(r for r in routes if cls in r.edge.payloads)
+            return table[cls]
+
+        def deliver(payload: Any, cause: Event, port: str = "") -> None:
+            cls = type(payload)
+            found = table.get(cls)
+            if found is None:
+                found = learn(cls)
+            counters.emitted += 1
+            if cls in MESSAGES and not payload.id:
+                # All pieces of one answer share the cause, hence the id; so do the whole and its audio.
+                payload = msgspec.structs.replace(payload, id=f"{node}#{cause.seq}")
+            event = Event(
+                names[cls], payload, session, next_seq(), now(), cause.scope, cause.epoch, cause.seq, port, node
+            )
+            for seen in watch[cls]:
+                seen(event)
+            if len(found) == 1 and found[0].test is None and not found[0].edge.port and not found[0].edge.siblings:
+                found[0].push(payload, event)
+            elif found:
+                _dispatch(found, payload, event, port)
+
+        self._delivers[node] = deliver
+        return deliver
+
+    def _forward(self, node: str) -> Callable[[Event, str], None]:
+        """Pass an event through ``node`` unchanged, along the edges of ``port``."""
+        routes = [self._route(e) for e in self._edges(node)]
+        counters = self._core.counters.node(node)
+
+        def forward(event: Event, port: str) -> None:
+            counters.emitted += 1
+            cls = type(event.payload)
+            _dispatch([r for r in routes if cls in r.edge.payloads], event.payload, event, port)
+
+        return forward
+
+    def _route(self, edge: PlanEdge) -> _Route:
+        """The push along one edge: stamp, convert, then queue or call."""
+        parts = self._parts
+        push: Push
+        if edge.queue is not None or edge.target not in parts.fused:
+            inbox, lane = parts.inboxes[edge.target], parts.lanes[edge.id]
+            put = inbox.put
+
+            def push(payload: Payload, event: Event) -> None:
+                try:
+                    put(lane, event)
+                except QueueOverflow as error:
+                    parts.fail(edge.source, error, event)
+        else:
+            entry_of = self._entry
+            target = edge.target
+
+            def push(payload: Payload, event: Event) -> None:
+                # Looked up late, so that cycles through islands compose and order does not matter.
+                entry_of(target)(payload, event)
+
+        if edge.resample is not None:
+            push = self._resampling(edge, push)
+        if edge.enters:
+            push = self._entering(edge.enters, push)
+        test = None if edge.guard is None or isinstance(edge.guard, Else) else self._tests[edge.id]
+        if edge.siblings:
+            tests = [self._tests[s] for s in edge.siblings]
+            test = lambda payload: not any(t(payload) for t in tests)  # noqa: E731
+        return _Route(edge, push, test)
+
+    def _resampling(self, edge: PlanEdge, onward: Push) -> Push:
+        wanted = edge.resample
+        if wanted is None:
+            raise AssertionError(f"{edge.id} has no format to convert to")
+
+        def push(payload: Any, event: Event) -> None:
+            if payload.format != wanted:
+                resampler = self._resamplers.get(edge.id)
+                if resampler is None or resampler.source != payload.format:
+                    resampler = self._resamplers[edge.id] = Resampler(payload.format, wanted)
+                pcm = resampler.push(payload.pcm)
+                if getattr(payload, "final", False):
+                    pcm += resampler.flush()
+                    del self._resamplers[edge.id]
+                event = with_payload(event, _converted(payload, pcm, wanted.rate, wanted.channels))
+            onward(event.payload, event)
+
+        return push
+
+    def _entering(self, scope: int, onward: Push) -> Push:
+        enter = self._parts.enter
+
+        def push(payload: Payload, event: Event) -> None:
+            stamped = enter(event, scope)
+            if stamped is not None:
+                onward(stamped.payload, stamped)
+
+        return push
+
+    def _entry(self, node: str) -> Push:
+        known = self._entries.get(node)
+        if known is None:
+            chain = self._chain(node)
+            known = self._entries[node] = self._run_chain(chain) if len(chain) > 1 else self._step(node)
+        return known
+
+    def _step(self, node: str) -> Push:
+        """Call one fused node and deliver whatever it answers."""
+        fused, fail = self._parts.fused[node], self._parts.fail
+        call, wants_event = fused.call, fused.wants_event
+        deliver, forward = self._deliver(node), self._forward(node)
+        counters = self._core.counters.node(node)
+
+        def step(payload: Payload, cause: Event) -> None:
+            counters.received += 1
+            try:
+                answer = call(payload, cause) if wants_event else call(payload)
+                if answer is None:
+                    return
+                if isinstance(answer, Payload):
+                    deliver(answer, cause)
+                    return
+                for out, origin, port in outputs(answer, cause):
+                    if out is None:
+                        forward(cause, port)
+                    else:
+                        deliver(out, origin, port)
+            except Exception as error:
+                fail(node, error, cause)
+
+        return step
+
+    def _chain(self, start: str) -> list[str]:
+        """The straight run of plain functions that begins at ``start``."""
+        run = [start]
+        while True:
+            onward = self._plain_successor(run[-1])
+            if onward is None or onward in run:
+                return run
+            run.append(onward)
+
+    def _plain_successor(self, node: str) -> str | None:
+        spec = self._plan.nodes[node].spec
+        if spec is None or not spec.single_output or len(spec.produces) != 1 or self._parts.fused[node].wants_event:
+            return None
+        edges = self._edges(node)
+        if len(edges) != 1:
+            return None
+        edge, name = edges[0], event_name("processing", self._plan.nodes[node].source, spec.produces[0].__kind__.name)
+        plain = not (edge.guard or edge.port or edge.queue or edge.resample or edge.enters)
+        unseen = not self._watchers(name) and not self._parts.hooks.get(node)
+        if not plain or not unseen or spec.produces[0] not in edge.payloads:
+            return None
+        target = self._parts.fused.get(edge.target)
+        target_spec = self._plan.nodes[edge.target].spec
+        if target is None or target.wants_event or target_spec is None or not target_spec.single_output:
+            return None
+        return edge.target
+
+    def _run_chain(self, chain: list[str]) -> Push:
+        fail, deliver = self._parts.fail, self._deliver(chain[-1])
+        calls = tuple(self._parts.fused[n].call for n in chain)
+        counters = [self._core.counters.node(n) for n in chain]
+        first, passed = counters[0], [0]
+
+        def settle(reached: int) -> None:
+            # Of the counters only the first moves per event; the rest follow when an event ends inside the run.
+            for at in range(reached + 1):
+                if at:
+                    counters[at].received += 1
+                if at < reached:
+                    counters[at].emitted += 1
+
+        def push(payload: Payload, cause: Event) -> None:
+            first.received += 1
+            at = 0
+            item: Any = payload
+            try:
+                for call in calls:
+                    item = call(item)
+                    if item is None:
+                        settle(at)
+                        return
+                    at += 1
+            except Exception as error:
+                settle(at)
+                fail(chain[at], error, cause)
+                return
+            passed[0] += 1
+            deliver(item, cause)
+
+        self._core.counters.on_read(lambda: _settle_passed(counters, passed))
+        return push
+
+
+@dataclass(slots=True)
+class Handle:
+    """What a driver holds of the wiring: the ways out of its node, and into it when it is fused."""
+
+    node: str
+    deliver: Deliver = field(init=False)
+    forward: Callable[[Event, str], None] = field(init=False)
+    entry: Push | None = None
+
+
+def outputs(answer: Any, cause: Event) -> Sequence[tuple[Payload | None, Event, str]]:
+    """A connector's answer as (payload or None for a Forward, cause, port), in order.
+
+    Raises TypeError for something that is not an output; a connector's mistake is reported, never passed on.
+    """
+    if isinstance(answer, Payload):
+        return ((answer, cause, ""),)
+    if isinstance(answer, Out):
+        return ((answer.payload, answer.cause or cause, answer.port),)
+    if isinstance(answer, Forward):
+        return ((None, cause, answer.port),)
+    if answer is None:
+        return ()
+    if isinstance(answer, str | bytes | dict) or not hasattr(answer, "__iter__"):
+        raise TypeError(f"a connector answers with payloads, Out or Forward, not with {type(answer).__name__}")
+    return [one for item in answer for one in outputs(item, cause)]
+
+
+def _dispatch(routes: Sequence[_Route], payload: Payload, event: Event, port: str) -> None:
+    for route in routes:
+        if route.edge.port and route.edge.port != port:
+            continue
+        if route.test is None or route.test(payload):
+            route.push(payload, event)
+
+
+def _converted(payload: Any, pcm: bytes, rate: int, channels: int) -> Payload:
+    converted: Payload = msgspec.structs.replace(payload, pcm=pcm, rate=rate, channels=channels)
+    return converted
+
+
+def _settle_passed(counters: Sequence[Any], passed: list[int]) -> None:
+    count, passed[0] = passed[0], 0
+    for at, counter in enumerate(counters):
+        if at:
+            counter.received += count
+        if at < len(counters) - 1:
+            counter.emitted += count
