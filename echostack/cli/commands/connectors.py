@@ -116,6 +116,9 @@ def page(spec: ConnectorSpec) -> None:
         out.print(f"  {line}".rstrip())
 
 
+MOST_KINDS = 5
+"""More kinds than this are not all named in the table."""
+
 FORMS = {
     "sync": "a plain function: fused with its neighbours, never waits",
     "async": "an async function: one task an event, cancelled by an interruption",
@@ -127,7 +130,9 @@ FORMS = {
 
 
 def kinds(specs: Any) -> str:
-    return ", ".join(k.name for k in specs)
+    """Names of kinds, the first of them when they are many: the connector's own page has them all."""
+    names = [k.name for k in specs]
+    return ", ".join(names if len(names) <= MOST_KINDS else [*names[:3], f"and {len(names) - 3} more"])
 
 
 def gives(spec: ConnectorSpec) -> str:
