@@ -18,7 +18,7 @@ from echostack.runtime.utterance import Utterance
 
 FRAME_SECONDS = 0.02
 _POLL_SECONDS = 0.01
-_HAIR = 1e-6  # of a sample: what float arithmetic on the clock may be off by
+_HAIR = 1e-3  # of a sample: more than float arithmetic on the clock is ever off by
 
 OnAudio = Callable[[Event, bytes, int], None]
 

@@ -181,6 +181,7 @@ class Playout:
         found = self._open.get(utterance)
         if found is not None:
             self._end(found)
+            self._signal()
             self._wake.set()
 
     # -- interruption -------------------------------------------------------------------------------------------
@@ -197,6 +198,7 @@ class Playout:
             if self._far.holds(lambda u: u.interruptible):
                 self._take_back()
                 self._write()  # what cannot be interrupted goes on without a gap
+            self._signal()
         self._wake.set()
         current = self._utterances[0] if self._utterances else None
         return self._heard_samples(current) / self._rate if current is not None else 0.0
