@@ -22,7 +22,7 @@ from echostack.language.document import (
     Value,
 )
 from echostack.language.json_tree import looks_like_json, read_json
-from echostack.language.sections import POLICY, SECTIONS
+from echostack.language.sections import SECTIONS
 from echostack.language.shapes import Found, RecordValue
 from echostack.language.source import MAX_BYTES, Places
 from echostack.language.tree import MappingNode, Node, ScalarNode
@@ -43,10 +43,15 @@ class _Bag(Findings):
             self.items.append(diagnostic)
 
 
+def is_json(source: Source) -> bool:
+    """Whether the file's name says that it is JSON."""
+    return source.file.lower().endswith(".json")
+
+
 def read_tree(source: Source, findings: Findings) -> Node | None:
     """The document's tree: JSON for a file called .json and for text that is JSON, YAML for everything else."""
     places = Places(source)
-    if source.file.lower().endswith(".json"):
+    if is_json(source):
         return read_json(places, findings)
     if looks_like_json(source.text):
         trial = _Bag()
@@ -216,6 +221,3 @@ def _turns(found: Found | None) -> TurnsDecl:
         return TurnsDecl()
     given: dict[str, Any] = {k: found.value.get(k) for k in ("end_by", "silence") if k in found.value.found}
     return TurnsDecl(**given, span=found.span)
-
-
-__all__ = ["POLICY", "read_document", "read_tree"]
