@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from typing import Any
 
 from echostack.core.errors import ConnectorFailure
@@ -127,19 +127,23 @@ class SourceDriver(Driver):
     async def run(self) -> None:
         items = self.feed if self.feed is not None else self.target.run()
         try:
-            await streams.drive(streams.iterate(items) | streams.fused.pipe(self._push, self.core.pressure))
+            await streams.drive(streams.fused(items, self._pusher(), self.core.pressure))
         except Exception as error:
             self.failures.report(self.id, error)
 
-    def _push(self, item: Any) -> None:
-        if isinstance(item, Payload):
-            self.handle.deliver(item, self.core.root)
-        elif isinstance(item, Event):
-            self.handle.deliver(item.payload, item)
-        elif isinstance(item, Out):
-            self.handle.deliver(item.payload, item.cause or self.core.root, item.port)
-        elif item is not None:
-            raise ConnectorFailure(f"{self.id} yields payloads, not {type(item).__name__}", retryable=False)
+    def _pusher(self) -> Callable[[Any], None]:
+        # A closure, because this runs once a frame of every call: what it needs is looked up once.
+        handle, root = self.handle, self.core.root
+
+        def push(item: Any) -> None:
+            if isinstance(item, Payload):
+                handle.deliver(item, root)
+            elif isinstance(item, Out):
+                handle.deliver(item.payload, item.cause or root, item.port)
+            elif item is not None:
+                raise ConnectorFailure(f"{self.id} yields payloads, not {type(item).__name__}", retryable=False)
+
+        return push
 
 
 class SinkDriver(Driver):

@@ -15,6 +15,7 @@ from echostack.core.payloads import AudioFrame
 from echostack.plan.model import PlanNode
 from echostack.registry import AudioSink
 from echostack.runtime.context import NodeContext
+from echostack.runtime.streams import reading
 
 DEFAULT_FORMAT = AudioFormat(16_000)
 
@@ -86,10 +87,11 @@ async def fed(items: AsyncIterable[Any], node: PlanNode) -> AsyncIterator[Payloa
     spec = node.spec
     wanted = spec.output_format(node.settings) if spec is not None and node.settings is not None else None
     audio = wanted or DEFAULT_FORMAT
-    async for item in items:
-        if isinstance(item, Payload):
-            yield item
-        elif isinstance(item, bytes | bytearray | memoryview):
-            yield AudioFrame(bytes(item), audio.rate, audio.channels)
-        else:
-            raise UsageError(f"{node.id} is fed with payloads or PCM bytes, not with {type(item).__name__}")
+    async with reading(items) as source:
+        async for item in source:
+            if isinstance(item, Payload):
+                yield item
+            elif isinstance(item, bytes | bytearray | memoryview):
+                yield AudioFrame(bytes(item), audio.rate, audio.channels)
+            else:
+                raise UsageError(f"{node.id} is fed with payloads or PCM bytes, not with {type(item).__name__}")

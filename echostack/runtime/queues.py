@@ -61,6 +61,7 @@ class Lane:
     stale: int = 0
     refused: int = 0
     high: int = 0
+    abandoned: bool = False
     _events: deque[Event] = field(default_factory=deque)
     _kept: deque[Event] = field(default_factory=deque)
     _rooms: list[asyncio.Future[None]] = field(default_factory=list)
@@ -125,14 +126,14 @@ class Lane:
 
     async def room(self) -> None:
         """Wait until the lane is below its bound (or cleared, or abandoned)."""
-        while len(self) >= self.bound:
+        while len(self) >= self.bound and not self.abandoned:
             future = asyncio.get_running_loop().create_future()
             self._rooms.append(future)
             await future
 
     def abandon(self) -> None:
         """No one will take from here again: producers stop waiting; what is held counts as dropped."""
-        self.bound = 1 << 62
+        self.abandoned = True
         self.dropped += len(self)
         self._events.clear()
         self._kept.clear()

@@ -169,7 +169,8 @@ class Wiring:
 
         def learn(cls: type[Payload]) -> tuple[_Route, ...]:
             name = names[cls] = event_name("processing", plan_node.source, cls.__kind__.name)
-            watch[cls] = (*hooks.get(cls, ()), *self._watchers(name))
+            # Observers first: an engine hook may emit events of its own, which come after their cause.
+            watch[cls] = (*self._watchers(name), *hooks.get(cls, ()))
             table[cls] = tuple(r for r in routes if cls in r.edge.payloads)
             return table[cls]
 
@@ -192,8 +193,26 @@ class Wiring:
             elif found:
                 _dispatch(found, payload, event, port)
 
-        self._delivers[node] = deliver
-        return deliver
+        lean = self._lean(node, deliver)
+        self._delivers[node] = lean or deliver
+        return lean or deliver
+
+    def _lean(self, node: str, deliver: Deliver) -> Deliver | None:
+        """A way out without an envelope, where nobody could see one: straight into the only consumer's code."""
+        onward = self._plain_successor(node, whole_chain=False)
+        if onward is None:
+            return None
+        entry, carried = self._entry(onward), self._edges(node)[0].payloads
+        counters = self._core.counters.node(node)
+
+        def pass_on(payload: Payload, cause: Event, port: str = "") -> None:
+            if type(payload) in carried:
+                counters.emitted += 1
+                entry(payload, cause)
+            else:
+                deliver(payload, cause, port)
+
+        return pass_on
 
     def _forward(self, node: str) -> Callable[[Event, str], None]:
         """Pass an event through ``node`` unchanged, along the edges of ``port``."""
@@ -309,57 +328,64 @@ class Wiring:
                 return run
             run.append(onward)
 
-    def _plain_successor(self, node: str) -> str | None:
-        spec = self._plan.nodes[node].spec
-        if spec is None or not spec.single_output or len(spec.produces) != 1 or self._parts.fused[node].wants_event:
-            return None
+    def _plain_successor(self, node: str, *, whole_chain: bool = True) -> str | None:
+        """The one fused node that all output of ``node`` goes to, unseen and unchanged; None when there is more to
+        it. ``whole_chain``: both must also be bare functions of one output, to be called in a loop."""
+        plan_node = self._plan.nodes[node]
+        spec = plan_node.spec
         edges = self._edges(node)
-        if len(edges) != 1:
+        if spec is None or len(edges) != 1 or self._parts.hooks.get(node):
             return None
-        edge, name = edges[0], event_name("processing", self._plan.nodes[node].source, spec.produces[0].__kind__.name)
-        plain = not (edge.guard or edge.port or edge.queue or edge.resample or edge.enters)
-        unseen = not self._watchers(name) and not self._parts.hooks.get(node)
-        if not plain or not unseen or spec.produces[0] not in edge.payloads:
+        if any(self._watchers(event_name("processing", plan_node.source, p.__kind__.name)) for p in spec.produces):
             return None
-        target = self._parts.fused.get(edge.target)
-        target_spec = self._plan.nodes[edge.target].spec
-        if target is None or target.wants_event or target_spec is None or not target_spec.single_output:
+        edge = edges[0]
+        target, target_spec = self._parts.fused.get(edge.target), self._plan.nodes[edge.target].spec
+        if edge.guard or edge.port or edge.queue or edge.resample or edge.enters or edge.target == node:
             return None
-        return edge.target
+        if target is None or target_spec is None or target.wants_event or target_spec.forwards:
+            return None
+        if not whole_chain:
+            return edge.target if not set(spec.produces) & set(MESSAGES) else None
+        one = spec.single_output and len(spec.produces) == 1 and spec.produces[0] in edge.payloads
+        bare = one and not self._parts.fused[node].wants_event and spec.produces[0] not in MESSAGES
+        return edge.target if bare and target_spec.single_output else None
 
     def _run_chain(self, chain: list[str]) -> Push:
         fail, deliver = self._parts.fail, self._deliver(chain[-1])
         calls = tuple(self._parts.fused[n].call for n in chain)
         counters = [self._core.counters.node(n) for n in chain]
-        first, passed = counters[0], [0]
+        # One count an event, by the node where it ended; the nodes' own counters are brought up to date from
+        # these when somebody reads them.
+        ended, failed, whole = [0] * len(chain), [0] * len(chain), len(chain) - 1
 
-        def settle(reached: int) -> None:
-            # Of the counters only the first moves per event; the rest follow when an event ends inside the run.
-            for at in range(reached + 1):
-                if at:
-                    counters[at].received += 1
-                if at < reached:
-                    counters[at].emitted += 1
+        def settle() -> None:
+            reached = passed_on = 0
+            for at in range(whole, -1, -1):
+                reached += ended[at] + failed[at]
+                counters[at].received += reached
+                if at < whole:
+                    counters[at].emitted += passed_on
+                passed_on = reached
+                ended[at] = failed[at] = 0
 
         def push(payload: Payload, cause: Event) -> None:
-            first.received += 1
             at = 0
             item: Any = payload
             try:
                 for call in calls:
                     item = call(item)
                     if item is None:
-                        settle(at)
+                        ended[at] += 1
                         return
                     at += 1
+                ended[whole] += 1
+                deliver(item, cause)
             except Exception as error:
-                settle(at)
+                at = min(at, whole)
+                failed[at] += 1
                 fail(chain[at], error, cause)
-                return
-            passed[0] += 1
-            deliver(item, cause)
 
-        self._core.counters.on_read(lambda: _settle_passed(counters, passed))
+        self._core.counters.on_read(settle)
         return push
 
 
@@ -402,12 +428,3 @@ def _dispatch(routes: Sequence[_Route], payload: Payload, event: Event, port: st
 def _converted(payload: Any, pcm: bytes, rate: int, channels: int) -> Payload:
     converted: Payload = msgspec.structs.replace(payload, pcm=pcm, rate=rate, channels=channels)
     return converted
-
-
-def _settle_passed(counters: Sequence[Any], passed: list[int]) -> None:
-    count, passed[0] = passed[0], 0
-    for at, counter in enumerate(counters):
-        if at:
-            counter.received += count
-        if at < len(counters) - 1:
-            counter.emitted += count
