@@ -26,5 +26,5 @@ def to_float(pcm: bytes) -> Floats:
 
 def to_pcm(samples: npt.NDArray[Any]) -> bytes:
     """16-bit PCM of samples in -1..1; what is louder is clipped, what is not a number is silence."""
-    scaled = np.nan_to_num(np.asarray(samples, np.float32)) * np.float32(32_768)
-    return bytes(np.clip(np.rint(scaled), -32_768, 32_767).astype("<i2").tobytes())
+    usable = np.clip(np.nan_to_num(np.asarray(samples, np.float32)), -1.0, 1.0)
+    return bytes(np.clip(np.rint(usable * np.float32(32_768)), -32_768, 32_767).astype("<i2").tobytes())

@@ -23,6 +23,8 @@ RATES = (8_000, 16_000, 32_000, 48_000)
 BLOCK_MS = 20
 """The length of one decision. The detector takes 10, 20 or 30 ms; 20 errs least on the onset of noise."""
 
+_HALF_MS = BLOCK_MS // 2  # loudness is looked at in halves, so that a click on the edge of two blocks counts once
+
 _SLACK_MS = 40  # unvoiced time allowed inside the window in which speech must show
 _SETTLE_BLOCKS = 5  # the detector calls the first instants of anything voiced, until its noise model has settled
 _NOISE_BLOCKS, _NOISE_PARTS = 12, 8  # the noise is the quietest of 8 stretches of 240 ms
@@ -44,7 +46,7 @@ class SpeechGate:
 
     rate: Hz, one of ``RATES``. mode: 0 (lets much through) to 3 (strict). gate_db: loudness in dB of full scale
     under which nothing is speech. start_ms: voiced time within ``start_ms + 40`` ms that makes speech.
-    hangover_ms: time without a voiced block that ends it. Costs about 5 µs for 20 ms of audio.
+    hangover_ms: time without a voiced block that ends it. Costs about 10 µs for 20 ms of audio.
     """
 
     def __init__(self, rate: int, *, mode: int, gate_db: float, start_ms: int, hangover_ms: int, who: str) -> None:
@@ -59,9 +61,10 @@ class SpeechGate:
         self._detector = _detector(mode, who)
         self._block = rate * BLOCK_MS // 1000
         self._gate = (_FULL_SCALE * 10 ** (gate_db / 20)) ** 2
-        self._needed = -(-start_ms // BLOCK_MS)
+        self._half = self._block // 2
+        self._needed = -(-start_ms // _HALF_MS)
         self._hangover = rate * hangover_ms // 1000
-        self._window: deque[bool] = deque(maxlen=self._needed + _SLACK_MS // BLOCK_MS)
+        self._window: deque[bool] = deque(maxlen=self._needed + _SLACK_MS // _HALF_MS)
         self._began_at = 0
         self._rest = b""
         self._blocks = 0
@@ -90,20 +93,21 @@ class SpeechGate:
         return self._stop() if self.speaking else None
 
     def _decide(self, block: bytes) -> Edge | None:
-        voiced = self._voiced(block)
-        self.position += self._block
-        self._window.append(voiced)
-        if voiced:
-            self.last_voiced = self.position
+        for voiced in self._voiced(block):
+            self.position += self._half
+            self._window.append(voiced)
+            if voiced:
+                self.last_voiced = self.position
+                if self.speaking:
+                    self.voiced_ms += _HALF_MS
         if self.speaking:
-            self.voiced_ms += BLOCK_MS if voiced else 0
             return self._stop() if self.quiet >= self._hangover else None
         heard = sum(self._window)
         if heard < self._needed:
             return None
         first = len(self._window) - list(self._window).index(True)
-        self.speaking, self.voiced_ms = True, heard * BLOCK_MS
-        self._began_at = self.position - first * self._block
+        self.speaking, self.voiced_ms = True, heard * _HALF_MS
+        self._began_at = self.position - first * self._half
         return Edge(True, self._began_at, self._began_at)
 
     def _stop(self) -> Edge:
@@ -111,14 +115,16 @@ class SpeechGate:
         self._window.clear()
         return Edge(False, self.last_voiced, self._began_at)
 
-    def _voiced(self, block: bytes) -> bool:
+    def _voiced(self, block: bytes) -> tuple[bool, bool]:
         samples = np.frombuffer(block, "<i2").astype(np.float32)
-        power = float(samples @ samples) / self._block
-        noise = self._noise.take(power)
+        early, late = samples[: self._half], samples[self._half :]
+        powers = float(early @ early) / self._half, float(late @ late) / self._half
+        floor = max(self._gate, self._noise.take(sum(powers) / 2) * _STANDS_OUT)
         # The detector sees every block, loud or not: it keeps a model of the noise of its own.
         speech = bool(self._detector.is_speech(block, self.rate))
         self._blocks += 1
-        return speech and self._blocks > _SETTLE_BLOCKS and power >= self._gate and power >= noise * _STANDS_OUT
+        speech = speech and self._blocks > _SETTLE_BLOCKS
+        return speech and powers[0] >= floor, speech and powers[1] >= floor
 
 
 class _Noise:

@@ -16,10 +16,11 @@ _MOST = 0xFFFFFFFF - _HEADER
 
 
 class WavWriter:
-    """A file that is written: ``open``, ``put``, ``close``. Everything blocks, so it belongs on ``context.compute``; calls from several threads take turns.
+    """A file that is written: ``open``, ``put``, ``close``.
 
-    After each ``put`` the header is true of what lies in the file. Errors are ConnectorFailure, not to be retried,
-    with the path and the reason: the disk is full, permission denied, a folder of that name, no such folder.
+    Everything blocks, so it belongs on ``context.compute``; calls from several threads take turns. After each
+    ``put`` the header is true of what lies in the file. Errors are ConnectorFailure, not to be retried, with the
+    path and the reason: the disk is full, permission denied, a folder of that name.
     """
 
     def __init__(self, path: Path, rate: int) -> None:
