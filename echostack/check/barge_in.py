@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from echostack.check.carry import makes, takes
+from echostack.check.carry import takes
 from echostack.check.codes import NEVER_INTERRUPTED, NO_BARGE_IN, NO_SUCH_TRIGGER, NO_VOICE_ACTIVITY
 from echostack.check.connectors import equip
 from echostack.check.model import CheckedScope
 from echostack.check.patterns import Events
-from echostack.check.work import Resolved, Route, Work
+from echostack.check.work import Resolved, Route, Work, kinds
 from echostack.core.events import EventPattern
-from echostack.core.kinds import Payload
 from echostack.core.payloads import AudioFrame, SpeechStarted
 from echostack.core.span import Provenance
 from echostack.graph import Node, NodeRole
@@ -155,21 +154,19 @@ def _tap(work: Work, heard: list[str]) -> Resolved | None:
             )  # fmt: skip
             return None
         equip(work, resolved)
-        if resolved.spec is None:
-            return None
-        work.nodes[name] = resolved
     spec = resolved.spec
     if spec is None:
         return None
     if AudioFrame not in spec.consumes or SpeechStarted not in spec.produces:
         work.report(
-            NO_VOICE_ACTIVITY, f"barge-in cannot listen through {name}: it takes {_told(takes(work, name))} and makes "
-            f"{_told(makes(work, name))}", place,
+            NO_VOICE_ACTIVITY, f"barge-in cannot listen through {name}: it takes {kinds(spec.consumes)} and "
+            f"makes {kinds(spec.produces)}", place,
             help="`barge_in.vad` names a connector that takes audio_frame and makes speech_started",
         )  # fmt: skip
         return None
+    work.nodes.setdefault(name, resolved)
     for ingress in heard:
-        work.routes.append(Route(ingress, work.end(name), (AudioFrame,), None, _where(work, ingress)))
+        work.routes.append(Route(ingress, work.end(name), (AudioFrame,), None, work.nodes[ingress].node.place))
     return resolved
 
 
@@ -183,13 +180,5 @@ def _declared(work: Work, name: str) -> Node:
     return Node(name, NodeRole.CONNECTOR, decl.use, source, decl.settings, decl.policy, places=places)
 
 
-def _where(work: Work, ingress: str) -> Provenance | None:
-    return work.nodes[ingress].node.place
-
-
 def _started(source: str) -> str:
     return f"processing.{source}.{SpeechStarted.__kind__.name}"
-
-
-def _told(payloads: Iterable[type[Payload]]) -> str:
-    return ", ".join(p.__kind__.name for p in payloads) or "nothing"

@@ -53,10 +53,12 @@ def find(work: Work, name: str, place: Provenance | None) -> ConnectorSpec | Non
         role, _, transport = name.partition(".")
         if role in ("ingress", "egress"):
             message = f"there is no transport {transport!r} with an {role}"
-            known = [n for n in work.registry.names() if n.startswith(f"{role}.")]
+            known = [n.removeprefix(f"{role}.") for n in work.registry.names() if n.startswith(f"{role}.")]
+            near = work.nearest(transport, known)
         else:
-            message, known = f"there is no connector {name!r}", list(work.registry.names())
-        work.report(UNKNOWN_CONNECTOR, message, place, help=work.nearest(name, known) or _where_from(name, known))
+            message, known = f"there is no connector {name!r}", []
+            near = work.nearest(name, work.registry.names())
+        work.report(UNKNOWN_CONNECTOR, message, place, help=near or _where_from(name, known))
     return spec
 
 
@@ -101,8 +103,8 @@ def _where_from(name: str, known: list[str]) -> str:
             f"the extra {extra!r} holds what {vendor} needs: pip install 'echostack[{extra}]'; or name the module that "
             f"declares {name} with --plugin"
         )
-    if name.startswith(("ingress.", "egress.")) and known:
-        return f"there are {', '.join(known)}"
+    if known:
+        return f"there are {', '.join(known)}; --plugin names a module that declares more"
     return "`echostack connectors` lists what there is; --plugin names a module that declares more"
 
 

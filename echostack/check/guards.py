@@ -138,7 +138,7 @@ def _problem(guard: Expression, payload: type[Payload]) -> tuple[Span, str] | No
                 return None
             ordered = {NUMBER, TEXT}
             if op in ("==", "!=") and not (one & other or NOTHING in one | other):
-                return span, f"{_told(left, one)} is never equal to {_told(right, other, short=True)}"
+                return span, f"{_told(left, one)}, and never equal to {_told(right, other, short=True)}"
             if op not in ("==", "!=") and not one & other & ordered:
                 return span, f"{_told(left, one)}: `{op}` cannot compare it with {_told(right, other, short=True)}"
         case Member(value, Field() as bag, _, span):
@@ -152,7 +152,7 @@ def _problem(guard: Expression, payload: type[Payload]) -> tuple[Span, str] | No
             for choice in choices:
                 other = _types(choice, payload)
                 if one and other and not (one & other or NOTHING in one | other):
-                    return choice.span, f"{_told(value, one)} is never equal to {_told(choice, other, short=True)}"
+                    return choice.span, f"{_told(value, one)}, and never equal to {_told(choice, other, short=True)}"
         case Truth(value, span):
             one = _types(value, payload)
             if one and TRUTH not in one:
@@ -171,7 +171,7 @@ def _told(operand: Operand, types_: Types, *, short: bool = False) -> str:
     value = operand.value
     if value is None or isinstance(value, bool):
         return {True: "true", False: "false", None: "null"}[value]
-    return f"{what}, {value!r}" if short else f"{value!r} is {what}"
+    return f"{value!r}, {what}" if short else f"{value!r} is {what}"
 
 
 def _types(operand: Operand, payload: type[Payload]) -> Types:
@@ -210,10 +210,12 @@ def _of(hint: Any) -> Types:
 
 def _else(work: Work) -> None:
     guarded = {
-        (e.source, e.port, e.source_kind) for e in work.written if e.guard is not None and not isinstance(e.guard, Else)
+        (work.end(e.source), e.port, e.source_kind)
+        for e in work.written
+        if e.guard is not None and not isinstance(e.guard, Else)
     }
     for edge in work.written:
-        if isinstance(edge.guard, Else) and (edge.source, edge.port, edge.source_kind) not in guarded:
+        if isinstance(edge.guard, Else) and (work.end(edge.source), edge.port, edge.source_kind) not in guarded:
             start = f"{edge.source}:{edge.port}" if edge.port else edge.source
             work.report(
                 STRAY_ELSE, f"`else` has nothing to be the other case of: no other rule from {start} has a guard",

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from echostack.check.carry import makes
 from echostack.check.codes import NO_PRODUCER, UNKNOWN_KIND
 from echostack.check.model import ENGINE
 from echostack.check.work import Payloads, Work
 from echostack.core.events import EventPattern, event_name
 from echostack.core.kinds import Payload
 from echostack.core.payloads import (
+    ENGINE_CONTROL,
     FAILURES,
     Aborted,
     CallEnded,
@@ -108,15 +108,22 @@ def _nothing(work: Work, node: Node, pattern: EventPattern, events: Events) -> N
         return
     if any(not work.known(n) and work.nodes[n].node.role in (NodeRole.CONNECTOR, NodeRole.INGRESS) for n in work.nodes):
         return  # a node whose connector is not known may well make it; that has been reported
-    same_kind = [n for n in events.names if n.startswith(f"{stage}.") and n.split(".", 2)[2] == kind]
-    notes = []
-    if same_kind:
-        notes.append(f"the events of this kind are {', '.join(same_kind[:5])}{', …' if len(same_kind) > 5 else ''}")
-    elif source != "*" and stage == "processing":
-        made = [p for n in work.nodes.values() if n.node.source == source for p in makes(work, n.node.id)]
-        if made:
-            notes.append(f"{source} makes {', '.join(dict.fromkeys(p.__kind__.name for p in made))}")
-    work.report(
-        NO_PRODUCER, f"no event matches {pattern}", node.place, notes=notes,
-        help=work.nearest(str(pattern), events.names) or f"add a node that makes {kind}, or remove the rule",
-    )  # fmt: skip
+    here = [n for n in events.names if n.startswith(f"{stage}.") and n.split(".", 2)[2] == kind]
+    made = [n.split(".", 2)[2] for n in events.names if n.startswith(f"{stage}.{source}.")]
+    notes = [f"{source} makes {', '.join(made)}"] if made and stage == "processing" else []
+    if here:
+        shown = f"{', '.join(here[:5])}{', …' if len(here) > 5 else ''}"
+        help_ = (
+            work.nearest(source, [n.split(".", 2)[1] for n in here]) or "name a source of this graph, or `*` for any"
+        )
+        notes.append(f"the events of this kind are {shown}")
+    else:
+        makers = [s.name for s in work.every_spec() if any(p.__kind__.name == kind for p in s.produces)]
+        help_ = f"what makes {kind} is {', '.join(makers[:5])}" if makers else "remove the rule"
+        if stage != "processing":
+            help_ = f"{stage} events are {', '.join(_engine_kinds(stage))}"
+    work.report(NO_PRODUCER, f"no event matches {pattern}", node.place, notes=notes, help=help_)
+
+
+def _engine_kinds(stage: str) -> list[str]:
+    return [p.__kind__.name for p in (FAILURES if stage == "error" else ENGINE_CONTROL)]

@@ -98,6 +98,8 @@ def _ports(work: Work) -> None:
         # Who names no port at all may be interested in the main output only, or in the events by their names.
         if not resolved.ports or not taken - {""} or node in by_pattern:
             continue
+        if not taken <= {"", *resolved.ports}:  # one of them is misspelt, and was reported
+            continue
         for port in resolved.ports:
             if port not in taken:
                 work.report(

@@ -81,6 +81,8 @@ def _wanted(work: Work, edge: Edge, target: str) -> Payloads | None:
     if not work.known(target):
         return None
     wanted = takes(work, target)
+    if not wanted and len(work.members(target)) > 1 and any(s.consumes for s in work.specs(target)):
+        return None  # what is wrong is the choice itself, and is reported there
     if not edge.target_kind:
         return wanted
     named = named_at_end(wanted, edge.target_kind)
@@ -139,7 +141,7 @@ def _do_not_meet(work: Work, edge: Edge, available: Payloads, wanted: Payloads) 
     between = _between(work, available, wanted)
     if edge.source_kind:
         source = f"{edge.source}.{edge.source_kind}"
-    gives = f"{source} is {kinds(available)}" if edge.source_kind else f"{source} makes {kinds(available)}"
+    gives = f"{source} {'carries' if edge.source_kind else 'makes'} {kinds(available)}"
     if work.nodes[edge.source].node.role is NodeRole.PATTERN:
         gives = f"{source} matches {kinds(available)}"
     if between:

@@ -15,7 +15,7 @@ from typing import Final
 import networkx as nx
 
 from echostack.core.diagnostic import Findings, at
-from echostack.graph.codes import STRAY_OPTIONS, TOO_LARGE
+from echostack.graph.codes import TOO_LARGE
 from echostack.graph.ends import End, Ends
 from echostack.graph.files import Library, project_root
 from echostack.graph.frame import Frame, frames, open_frames
@@ -43,6 +43,7 @@ def build(document: Document, findings: Findings, *, root: Path | None = None) -
     for frame in everything:
         for rule in frame.document.pipeline:
             edges.expand(frame, rule)
+    interfaces = [ends.interface(frame) for frame in everything]
     net: nx.MultiDiGraph[str] = nx.MultiDiGraph()
     for node in ends.finished():
         net.add_node(node.id, node=node)
@@ -56,7 +57,7 @@ def build(document: Document, findings: Findings, *, root: Path | None = None) -
         document.barge_in,
         document.turns,
         document.voice_to_voice,
-        ends.interface(opened),
+        interfaces[0],
         ends.declared(),
     )
 
@@ -72,14 +73,8 @@ class _Edges:
 
     def expand(self, frame: Frame, rule: Rule) -> None:
         index, self._rule = self._rule, self._rule + 1
-        options = rule.options
-        if len(rule.arrows) > 1 and options != RuleOptions():
-            place = frame.at(options.queue_span or options.overflow_span or rule.span)
-            self.findings.add(
-                at(STRAY_OPTIONS, f"options on a rule of {len(rule.arrows)} arrows do not say which arrow they mean",
-                   place, help="split the rule, and put the options on the rule of the one arrow that needs them")
-            )  # fmt: skip
-            options = RuleOptions()
+        # Options on a longer rule are an error that reading it has reported: they would not say which arrow they mean.
+        options = rule.options if len(rule.arrows) == 1 else RuleOptions()
         last = len(rule.stages) - 1
         sources: list[End] = []
         for position, stage in enumerate(rule.stages):

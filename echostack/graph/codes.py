@@ -15,7 +15,6 @@ BAD_NAME: Final = Code("E0306", "a declared name cannot serve as one")
 STRAY_PORT: Final = Code("E0307", "a port on an endpoint that has none")
 BAD_MEMBER: Final = Code("E0308", "a choice has a member that cannot stand in it")
 TWO_CHOICES: Final = Code("E0309", "a node is a member of two choices")
-STRAY_OPTIONS: Final = Code("E0310", "options on a rule of more than one arrow")
 IMPORT_WITHOUT_PORT: Final = Code("E0311", "an import is used without naming a port of its interface")
 UNKNOWN_INTERFACE_PORT: Final = Code("E0312", "an import has no such port")
 NO_INTERFACE: Final = Code("E0313", "an imported file declares no interface")
@@ -33,8 +32,8 @@ IMPORT_UNREADABLE: Final = Code("E0324", "an imported file cannot be read")
 
 CODES: Final[tuple[Code, ...]] = (
     NO_SUCH_FORM, WRONG_PLACE, UNDECLARED, STRAY_STAR, BAD_USE, BAD_NAME, STRAY_PORT, BAD_MEMBER, TWO_CHOICES,
-    STRAY_OPTIONS, IMPORT_WITHOUT_PORT, UNKNOWN_INTERFACE_PORT, NO_INTERFACE, BAD_INTERFACE, IMPORT_NOT_FOUND,
-    IMPORT_OUTSIDE, IMPORT_CYCLE, IMPORT_DEPTH, TOO_LARGE, BAD_OVERRIDE, NAME_TAKEN, IMPORT_SUFFIX, REPEATED_MEMBER,
+    IMPORT_WITHOUT_PORT, UNKNOWN_INTERFACE_PORT, NO_INTERFACE, BAD_INTERFACE, IMPORT_NOT_FOUND, IMPORT_OUTSIDE,
+    IMPORT_CYCLE, IMPORT_DEPTH, TOO_LARGE, BAD_OVERRIDE, NAME_TAKEN, IMPORT_SUFFIX, REPEATED_MEMBER,
     IMPORT_UNREADABLE,
 )  # fmt: skip
 """Every code of this stage, in order."""

@@ -91,7 +91,7 @@ class Ends:
             self._report(WRONG_PLACE, f"{ref.name!r} is {what}: a rule can only {where} with it", frame, ref.span, why)
             return None, None
         if endpoint.form is EndpointForm.NODE:
-            if len(ref.path) == 1 and endpoint.name in frame.document.imports:
+            if endpoint.name in frame.document.imports and endpoint.name not in frame.document.connectors:
                 return self._import(frame, ref, head=head, tail=tail)
             if not self._known(frame, ref):
                 return None, None
@@ -162,10 +162,12 @@ class Ends:
         settings: Mapping_ | None = decl.settings if decl is not None else None
         if over is not None:
             settings = merge(settings, over)
+        # An alias of an alias has been reported; behind it, the connector that was meant keeps the checks going.
+        behind = frame.declaration(decl.use) if decl is not None else None
         node = Node(
             identity,
             role,
-            use=decl.use if decl is not None else endpoint.name,
+            use=behind.use if behind is not None else decl.use if decl is not None else endpoint.name,
             source=parts[-1] if role is not NodeRole.CONNECTOR else parts[0],
             settings=settings,
             policy=decl.policy if decl is not None else NodePolicy(),

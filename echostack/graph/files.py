@@ -8,7 +8,7 @@ the folder of the opened file itself. A path is looked for beside the importing 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -86,16 +86,19 @@ class Library:
         """The document under ``identity``; None when it has been found unreadable. Its findings are added once."""
         if identity not in self.documents:
             self.documents[identity] = None
+            inside = Findings()
             try:
                 text = source()
-                self.findings.sources.setdefault(text.file, text)
-                self.documents[identity] = read_document(text, self.findings)
+                inside.sources[text.file] = text
+                self.documents[identity] = read_document(text, inside)
             except InvalidFile as error:
-                self.findings.sources.update(error.sources)
-                for diagnostic in error.diagnostics:
-                    self.findings.add(diagnostic)
+                inside.sources.update(error.sources)
+                inside.items.extend(error.diagnostics)
             except (UsageError, OSError) as error:
                 self.findings.add(at(IMPORT_UNREADABLE, f"an imported file cannot be read: {error}", place))
+            self.findings.sources.update(inside.sources)
+            for diagnostic in inside.items:
+                self.findings.add(replace(diagnostic, via=(*diagnostic.via, place.span, *place.via)))
         return self.documents[identity]
 
     def _shipped(self, importer: str) -> str | None:

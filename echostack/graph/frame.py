@@ -196,22 +196,12 @@ def _check_names(frame: Frame, findings: Findings) -> None:
                 at(BAD_NAME, f"{name!r} cannot be the name of a connector", frame.at(decl.span),
                    help="a name is vendor.role, ingress.<transport>, egress.<transport>, or one word with `use:`")
             )  # fmt: skip
-        elif decl.use == name and len(parts) == 1:
-            findings.add(
-                at(BAD_NAME, f"{name!r} does not say which connector it is", frame.at(decl.span),
-                   help=f"add `use:`, such as {name}: {{use: claude.agent}}; or name it vendor.role")
-            )  # fmt: skip
         elif decl.use != name and decl.use in declared and declared[decl.use].use != decl.use:
             real = declared[decl.use].use
             findings.add(
                 at(BAD_USE, f"{name!r} uses {decl.use!r}, which is an alias itself", frame.at(decl.use_span),
                    notes=("an alias names a connector, so that its settings stand in one place",),
                    help=f"write use: {real}")
-            )  # fmt: skip
-        elif len(use) != 2 or not all(p.isidentifier() for p in use):
-            findings.add(
-                at(BAD_USE, f"{decl.use!r} is not the name of a connector", frame.at(decl.use_span),
-                   help="`use:` takes vendor.role, such as claude.agent")
             )  # fmt: skip
         elif (use[0] if use[0] in TRANSPORT_STAGES else "") != stage:
             wanted = f"{use[0]}.{parts[-1]}" if use[0] in TRANSPORT_STAGES else f"a name without {stage}."
