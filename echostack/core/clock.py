@@ -46,6 +46,10 @@ class LoopClock:
     def now(self) -> float:
         return self._loop.time() - self._start
 
+    def restart(self) -> None:
+        """Count from this instant. For whoever made the clock, before anyone has read a time that matters."""
+        self._start = self._loop.time()
+
     def wall(self) -> float:
         return self._wall()
 

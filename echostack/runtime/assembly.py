@@ -8,40 +8,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from echostack.core.errors import UsageError
-from echostack.core.events import Event, EventPattern, event_name
+from echostack.core.events import Event
 from echostack.core.kinds import Overflow, Payload
-from echostack.core.payloads import (
-    AudioChunk,
-    AudioFrame,
-    CallEnded,
-    PlayoutFinished,
-    PlayoutStarted,
-    SpeechStopped,
-    Text,
-    TextPartial,
-    TextSegment,
-)  # fmt: skip
-from echostack.plan.model import ENGINE, Plan, PlanEdge, PlanNode, ScopePlan
+from echostack.plan.model import ENGINE, Plan, PlanEdge, PlanNode
 from echostack.registry import AudioSink, Form
-from echostack.runtime.bargein import BargeIn
 from echostack.runtime.breaker import Breaker
 from echostack.runtime.calls import CallDriver, PumpDriver
 from echostack.runtime.choice import CallChoice, Member, StreamChoice
 from echostack.runtime.context import NodeContext
-from echostack.runtime.conversation import SessionConversation
-from echostack.runtime.core import Core, restamp
+from echostack.runtime.core import Core
+from echostack.runtime.dialogue import Dialogue
 from echostack.runtime.driver import Driver, Shared
 from echostack.runtime.effects import Effects
 from echostack.runtime.ending import Ending
 from echostack.runtime.failures import Failures
 from echostack.runtime.flows import SinkDriver, SourceDriver, StreamDriver
 from echostack.runtime.make import EmbeddedSink, fed, make_target
-from echostack.runtime.playout import Heard, Playout
 from echostack.runtime.queues import Inbox, Lane
 from echostack.runtime.tasks import Nursery
-from echostack.runtime.wiring import FusedNode, Handle, Observer, Parts, Wiring
-
-Hooks = dict[str, dict[type[Payload], list[Observer]]]
+from echostack.runtime.wiring import FusedNode, Handle, Parts, Wiring
 
 
 @dataclass(slots=True)
@@ -74,56 +59,33 @@ class Assembly:
         release: Callable[[list[deque[Event]]], None],
     ) -> None:
         self.core, self.plan, self._overrides = core, plan, overrides
-        self._ask_end, self._release = ask_end, release
         self.failures = Failures(core, plan.nodes)
         self.effects = Effects()
-        self.conversation = SessionConversation()
+        self.dialogue = Dialogue(core, plan, ask_end)
         self._shared = Shared(self.effects, self.failures, nursery)
         self.targets: dict[str, Any] = {}
         self._contexts: dict[str, NodeContext] = {}
         self._emits: dict[str, Handle] = {}
         self.inboxes: dict[str, Inbox] = {}
         self.lanes: dict[str, Lane] = {}
-        self._by_scope: dict[int, BargeIn] = {}
-        self._turn: Event | None = None
         self._make_targets()
         self._make_queues()
-        hooks: Hooks = {}
-        self._hook_up(hooks)
         fused = {n.id: self._fused(n) for n in plan.nodes.values() if n.fused}
-        self.wiring = Wiring(core, plan, Parts(fused, self.inboxes, self.lanes, self._enter, self._fused_failed, hooks))
+        enter, hooks = self.dialogue.enter, self.dialogue.hooks()
+        parts = Parts(fused, self.inboxes, self.lanes, enter, self.failures.given_up, hooks)
+        self.wiring = Wiring(core, plan, parts)
         self.drivers: dict[str, Driver] = {}
-        self.playouts: dict[str, Playout] = {}
         for node in plan.nodes.values():
             self._emits[node.id] = self.wiring.handle(node.id)
             driver = self._driver(node)
             if driver is not None:
                 self.drivers[node.id] = driver
         for scope in plan.scopes:
-            self._by_scope[scope.id] = self._barge_in(scope)
+            self.dialogue.add_scope(scope, self.drivers, release)
         self.ending = Ending(plan, self.drivers)
-
-    @property
-    def barge_ins(self) -> tuple[BargeIn, ...]:
-        return tuple(self._by_scope.values())
 
     def is_source(self, node: str) -> bool:
         return isinstance(self.drivers.get(node), SourceDriver)
-
-    # -- ending ------------------------------------------------------------------------------------------------
-
-    def abandon(self) -> None:
-        """The caller is gone: nothing of what is thought or said matters any more; effects that began go on."""
-        for barge_in in self._by_scope.values():
-            barge_in.commit("hang up")
-        self.end_now()
-
-    def end_now(self) -> None:
-        """Stop timers and mouths, synchronously."""
-        for barge_in in self._by_scope.values():
-            barge_in.close()
-        for playout in self.playouts.values():
-            playout.close()
 
     # -- what comes in from the embedding program ---------------------------------------------------------------
 
@@ -136,7 +98,7 @@ class Assembly:
         if type(event.payload) not in takes:
             kinds = ", ".join(p.__kind__.name for p in takes) or "nothing"
             raise UsageError(f"{node} does not take {event.payload.__kind__.name}; it takes {kinds}")
-        stamped = self._enter(event, known.scope) if known.scope else event
+        stamped = self.dialogue.enter(event, known.scope) if known.scope else event
         if stamped is None:
             return
         if known.fused and node not in self.inboxes:
@@ -178,7 +140,7 @@ class Assembly:
         for node in self.plan.nodes.values():
             if node.spec is None:
                 continue
-            context = NodeContext(self.core, node.id, self.conversation, self._emitter(node.id))
+            context = NodeContext(self.core, node.id, self.dialogue.conversation, self._emitter(node.id))
             self._contexts[node.id] = context
             stand_in = self._stand_in(node)
             if stand_in is not None:
@@ -253,7 +215,7 @@ class Assembly:
                 return source
             case Form.SINK:
                 sink = self._make(SinkDriver, node, inbox)
-                sink.playout = self.playouts[node.id] = self._playout(node)
+                sink.playout = self.dialogue.add_mouth(node, self.targets[node.id])
                 return sink
             case Form.STREAM:
                 return self._make(StreamDriver, node, inbox)
@@ -279,112 +241,6 @@ class Assembly:
         driver: Driver = cls(self.core, node, inbox, handle, context, members[0].target, self._shared)
         driver.members = members  # type: ignore[attr-defined]
         return driver
-
-    # -- mouths ------------------------------------------------------------------------------------------------
-
-    def _playout(self, node: PlanNode) -> Playout:
-        sink: AudioSink = self.targets[node.id]
-        emit, source, name = self.core.engine_emit, node.source, node.id
-
-        def started(utterance: str, event: Event) -> None:
-            emit("control", source, PlayoutStarted(utterance, self._time_turn()), event, name)
-            for barge_in in self._by_scope.values():
-                barge_in.on_playout_started()
-
-        def finished(heard: Heard) -> None:
-            if heard.text:
-                self.conversation.agent_was_heard(
-                    heard.text, heard.start, heard.end, cut=heard.cut, utterance=heard.utterance
-                )
-                if heard.cut:
-                    for barge_in in self._by_scope.values():
-                        barge_in.heard(heard.text)
-            over = PlayoutFinished(heard.utterance, heard.text, heard.cut, heard.seconds)
-            emit("control", source, over, heard.event, name)
-
-        def written(event: Event, pcm: bytes, rate: int) -> None:
-            played = event.payload
-            chunk = AudioChunk(pcm, rate, sink.format.channels, getattr(played, "utterance", ""))
-            emit("egress", source, chunk, event, name)
-
-        return Playout(
-            sink, self.core.clock, on_started=started, on_finished=finished, on_written=written,
-            is_current=self.core.epochs.current,
-        )  # fmt: skip
-
-    def _time_turn(self) -> float:
-        """Milliseconds since the end of the turn that is being answered; counted once a turn."""
-        turn, self._turn = self._turn, None
-        if turn is None:
-            return 0.0
-        now = self.core.clock.now()
-        to_audio = (now - turn.time) * 1000
-        self.core.counters.turn_to_audio_ms.append(to_audio)
-        spoken_until = getattr(turn.payload, "end", 0.0)
-        if spoken_until:
-            self.core.counters.voice_to_voice_ms.append((now - spoken_until) * 1000)
-        return to_audio
-
-    # -- ears --------------------------------------------------------------------------------------------------
-
-    def _barge_in(self, scope: ScopePlan) -> BargeIn:
-        drivers = [self.drivers[n] for n in scope.nodes if n in self.drivers]
-        playouts = [self.playouts[n] for n in scope.egresses if n in self.playouts]
-        return BargeIn(self.core, scope, self.plan.barge_in, drivers, playouts, self._release, self._hear)
-
-    def _hook_up(self, hooks: Hooks) -> None:
-        """The engine's own ears: voice activity, words, turns, and the wish to end the call."""
-        on = EventPattern.parse(self.plan.barge_in_on) if self.plan.barge_in_on else None
-        for node in self.plan.nodes.values():
-            spec = node.spec
-            if spec is None:
-                continue
-            mine = hooks.setdefault(node.id, {})
-            for payload in spec.produces:
-                name = event_name("processing", node.source, payload.__kind__.name)
-                if on is not None and on.matches(name):
-                    mine.setdefault(payload, []).append(self._each("on_speech_started"))
-                elif on is not None and payload is SpeechStopped and self._is_tap(node, on):
-                    mine.setdefault(payload, []).append(self._each("on_speech_stopped"))
-                if payload in (Text, TextPartial, TextSegment) and AudioFrame in spec.consumes:
-                    mine.setdefault(payload, []).append(self._each("on_words"))
-                if payload is Text and not self.plan.scopes:
-                    mine.setdefault(payload, []).append(self._hear)
-                if payload is CallEnded:
-                    mine.setdefault(payload, []).append(self._end_asked)
-            if not mine:
-                del hooks[node.id]
-
-    def _is_tap(self, node: PlanNode, on: EventPattern) -> bool:
-        return node.spec is not None and any(
-            on.matches(event_name("processing", node.source, p.__kind__.name)) for p in node.spec.produces
-        )
-
-    def _each(self, method: str) -> Observer:
-        def observe(event: Event) -> None:
-            for barge_in in self._by_scope.values():
-                getattr(barge_in, method)(event)
-
-        return observe
-
-    def _end_asked(self, event: Event) -> None:
-        self._ask_end(getattr(event.payload, "reason", "") or f"{event.node} ended the call")
-
-    def _enter(self, event: Event, scope: int) -> Event | None:
-        barge_in = self._by_scope.get(scope)
-        if barge_in is None:
-            return restamp(event, scope, self.core.epochs.numbers[scope])
-        return barge_in.enter(event, scope)
-
-    def _hear(self, event: Event) -> None:
-        """The caller has said something: it belongs to the conversation from here on."""
-        payload = event.payload
-        if isinstance(payload, Text) and payload.text.strip():
-            self._turn = event
-            self.conversation.caller_said(payload)
-
-    def _fused_failed(self, node: str, error: BaseException, cause: Event) -> None:
-        self.failures.given_up(node, error, cause)
 
 
 def _edge_name(edge: PlanEdge) -> str:

@@ -84,7 +84,7 @@ class CallDriver(Driver):
 
     async def _work(self, event: Event) -> None:
         spec = self.node.spec
-        key = idempotency_key(self.id, event) if spec is not None and spec.effect else ""
+        key = idempotency_key(self.id, event) if spec is not None and spec.acts(self.node.settings) else ""
         if key:
             # Same synchronous step as the driver's epoch check: nothing was awaited since the event was taken.
             if not self.core.epochs.live(event) and not event.payload.__kind__.keep:
@@ -184,6 +184,6 @@ class Attempt:
             counters = self._core.counters.node(self._node.id)
             counters.first_output_ms.append((self._core.clock.now() - started) * 1000)
         self.answered += 1
-        if self._node.spec is not None and self._node.spec.effect:
+        if self._node.spec is not None and self._node.spec.acts(self._node.settings):
             self._kept.append(answer)
         self._driver.answer(answer, event)

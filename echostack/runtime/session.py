@@ -95,6 +95,8 @@ class Session:
                 raise EchoStackError(f"the call could not open within {self._timeouts[0]:g} s") from error
             raise
         self._state = "open"
+        if isinstance(clock, LoopClock) and self._clock is None:
+            clock.restart()  # loading a model is not part of the call: its time counts from here
         core.engine_emit("control", "call", CallStarted(self.plan.name))
         self._supervisor = self._nursery.start(self._supervise(), "call")
         return self
@@ -110,7 +112,7 @@ class Session:
             return
         self._state = "closing"
         self._reason = self._reason or reason
-        self._parts.end_now()
+        self._parts.dialogue.close()
         deadline = self._timeouts[2]
         # A cancelled program must still find its call closed: the cleanup is bounded, so it may be shielded.
         self._late += await self._nursery.close(deadline)
@@ -131,7 +133,7 @@ class Session:
     def hang_up(self, reason: str = "hung up") -> None:
         """The caller is gone: nothing more comes in, what is in progress is abandoned, the call ends."""
         self._reason = self._reason or reason
-        self._parts.abandon()
+        self._parts.dialogue.abandon()
         self._stop_sources.set()
 
     def _ask_end(self, reason: str) -> None:
@@ -180,7 +182,7 @@ class Session:
         Synchronous: when it returns nothing of the old turn can be heard, stored or done any more.
         """
         self._alive()
-        return sum(b.commit("api") for b in self._parts.barge_ins)
+        return sum(b.commit("api") for b in self._parts.dialogue.barge_ins)
 
     def stats(self) -> Stats:
         """The session's figures now; also after its end."""
@@ -189,7 +191,7 @@ class Session:
     @property
     def conversation(self) -> tuple[Turn, ...]:
         """Who said what so far. Of the agent, only what was heard."""
-        return self._parts.conversation.turns
+        return self._parts.dialogue.conversation.turns
 
     @property
     def now(self) -> float:

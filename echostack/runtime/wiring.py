@@ -31,7 +31,7 @@ from echostack.runtime.resample import Resampler
 
 MESSAGES = (AgentMessage, AgentMessagePartial)
 Observer = Callable[[Event], None]
-Fail = Callable[[str, BaseException, Event], None]
+Fail = Callable[[str, BaseException, Event], object]
 Enter = Callable[[Event, int], Event | None]
 
 

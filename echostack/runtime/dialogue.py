@@ -1,0 +1,183 @@
+"""Who speaks and who is heard in one session: the engine's ears (voice activity, words, turns), its mouths (a playout
+for every audio egress), the conversation between them, and the interruptions of one by the other."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from echostack.core.events import Event, EventPattern, event_name
+from echostack.core.kinds import Payload
+from echostack.core.payloads import (
+    AudioChunk,
+    AudioFrame,
+    CallEnded,
+    PlayoutFinished,
+    PlayoutStarted,
+    SpeechStopped,
+    Text,
+    TextPartial,
+    TextSegment,
+)  # fmt: skip
+from echostack.plan.model import Plan, PlanNode, ScopePlan
+from echostack.registry import AudioSink, ConnectorSpec
+from echostack.runtime.bargein import BargeIn
+from echostack.runtime.conversation import SessionConversation
+from echostack.runtime.core import Core, restamp
+from echostack.runtime.driver import Driver
+from echostack.runtime.playout import Heard, Playout
+from echostack.runtime.wiring import Observer
+
+Hooks = dict[str, dict[type[Payload], list[Observer]]]
+
+
+class Dialogue:
+    """One session's ears and mouths. Synchronous throughout; the playouts' pacers belong to their sinks' drivers."""
+
+    def __init__(self, core: Core, plan: Plan, ask_end: Callable[[str], None]) -> None:
+        self._core, self._plan, self._ask_end = core, plan, ask_end
+        self.conversation = SessionConversation()
+        self.playouts: dict[str, Playout] = {}
+        self._scopes: dict[int, BargeIn] = {}
+        self._turn: Event | None = None
+
+    @property
+    def barge_ins(self) -> tuple[BargeIn, ...]:
+        return tuple(self._scopes.values())
+
+    # -- making ------------------------------------------------------------------------------------------------
+
+    def add_scope(
+        self, scope: ScopePlan, drivers: Mapping[str, Driver], release: Callable[[list[deque[Event]]], None]
+    ) -> None:
+        """Make a scope interruptible: its drivers and playouts are there by now."""
+        inside = [drivers[n] for n in scope.nodes if n in drivers]
+        playouts = [self.playouts[n] for n in scope.egresses if n in self.playouts]
+        self._scopes[scope.id] = BargeIn(self._core, scope, self._plan.barge_in, inside, playouts, release, self._hear)
+
+    def add_mouth(self, node: PlanNode, sink: AudioSink) -> Playout:
+        """The playout of an audio egress, its events named after the transport."""
+        emit, source, name = self._core.engine_emit, node.source, node.id
+
+        def started(utterance: str, event: Event) -> None:
+            emit("control", source, PlayoutStarted(utterance, self._time_turn()), event, name)
+            for barge_in in self._scopes.values():
+                barge_in.on_playout_started()
+
+        def finished(heard: Heard) -> None:
+            if heard.text:
+                self.conversation.agent_was_heard(
+                    heard.text, heard.start, heard.end, cut=heard.cut, utterance=heard.utterance
+                )
+                if heard.cut:
+                    for barge_in in self._scopes.values():
+                        barge_in.heard(heard.text)
+            over = PlayoutFinished(heard.utterance, heard.text, heard.cut, heard.seconds)
+            emit("control", source, over, heard.event, name)
+
+        def written(event: Event, pcm: bytes, rate: int) -> None:
+            chunk = AudioChunk(pcm, rate, sink.format.channels, getattr(event.payload, "utterance", ""))
+            emit("egress", source, chunk, event, name)
+
+        current = self._core.epochs.current
+        playout = Playout(
+            sink, self._core.clock, on_started=started, on_finished=finished, on_written=written, is_current=current
+        )
+        self.playouts[name] = playout
+        return playout
+
+    def hooks(self) -> Hooks:
+        """What the engine itself listens to, by node and kind."""
+        on = EventPattern.parse(self._plan.barge_in_on) if self._plan.barge_in_on else None
+        found: Hooks = {}
+        for node in self._plan.nodes.values():
+            if node.spec is None:
+                continue
+            for payload in node.spec.produces:
+                observers = self._observers(node, node.spec, payload, on)
+                if observers:
+                    found.setdefault(node.id, {})[payload] = observers
+        return found
+
+    def _observers(
+        self, node: PlanNode, spec: ConnectorSpec, payload: type[Payload], on: EventPattern | None
+    ) -> list[Observer]:
+        named = partial(event_name, "processing", node.source)
+        observers: list[Observer] = []
+        if on is not None and on.matches(named(payload.__kind__.name)):
+            observers.append(self._speech_started)
+        elif (
+            on is not None
+            and payload is SpeechStopped
+            and any(on.matches(named(p.__kind__.name)) for p in spec.produces)
+        ):
+            observers.append(self._speech_stopped)
+        if payload in (Text, TextPartial, TextSegment) and AudioFrame in spec.consumes:
+            observers.append(self._words)
+        if payload is Text and not self._plan.scopes:
+            observers.append(self._hear)
+        if payload is CallEnded:
+            observers.append(self._end_asked)
+        return observers
+
+    # -- ears --------------------------------------------------------------------------------------------------
+
+    def enter(self, event: Event, scope: int) -> Event | None:
+        """Stamp an event that enters ``scope``; None for a turn that is refused as no interruption."""
+        barge_in = self._scopes.get(scope)
+        if barge_in is None:
+            return restamp(event, scope, self._core.epochs.numbers[scope])
+        return barge_in.enter(event, scope)
+
+    def _speech_started(self, event: Event) -> None:
+        for barge_in in self._scopes.values():
+            barge_in.on_speech_started(event)
+
+    def _speech_stopped(self, event: Event) -> None:
+        for barge_in in self._scopes.values():
+            barge_in.on_speech_stopped(event)
+
+    def _words(self, event: Event) -> None:
+        for barge_in in self._scopes.values():
+            barge_in.on_words(event)
+
+    def _hear(self, event: Event) -> None:
+        """The caller has said something: it belongs to the conversation from here on."""
+        payload = event.payload
+        if isinstance(payload, Text) and payload.text.strip():
+            self._turn = event
+            self.conversation.caller_said(payload)
+
+    def _end_asked(self, event: Event) -> None:
+        self._ask_end(getattr(event.payload, "reason", "") or f"{event.node} ended the call")
+
+    # -- mouths ------------------------------------------------------------------------------------------------
+
+    def _time_turn(self) -> float:
+        """Milliseconds since the end of the turn that is being answered; counted once a turn."""
+        turn, self._turn = self._turn, None
+        if turn is None:
+            return 0.0
+        now = self._core.clock.now()
+        to_audio = (now - turn.time) * 1000
+        self._core.counters.turn_to_audio_ms.append(to_audio)
+        spoken_until = getattr(turn.payload, "end", 0.0)
+        if spoken_until:
+            self._core.counters.voice_to_voice_ms.append((now - spoken_until) * 1000)
+        return to_audio
+
+    # -- ending ------------------------------------------------------------------------------------------------
+
+    def abandon(self) -> None:
+        """The caller is gone: nothing of what is thought or said matters any more; effects that began go on."""
+        for barge_in in self._scopes.values():
+            barge_in.commit("hang up")
+        self.close()
+
+    def close(self) -> None:
+        """Stop timers and mouths, synchronously."""
+        for barge_in in self._scopes.values():
+            barge_in.close()
+        for playout in self.playouts.values():
+            playout.close()
