@@ -78,7 +78,8 @@ class Index:
                 self._texts.setdefault(term, []).append(index)
         for term, where in self._texts.items():
             self._idf[term] = math.log(1 + (len(texts) - len(where) + 0.5) / (len(where) + 0.5))
-        self._unknown = math.log(1 + (len(texts) + 0.5) / 0.5)
+        # A word that no text has weighs as much as one that a single text has: it may be a slip of the recogniser.
+        self._unknown = math.log(1 + (max(1, len(texts)) - 0.5) / 1.5)
         self._vocabulary = frozenset(self._idf)
 
     def __len__(self) -> int:

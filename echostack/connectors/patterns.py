@@ -92,7 +92,7 @@ class Pattern:
 
         A phrase that the caller negates (``I do not want to book``) is not found, unless the pattern negates as well.
         """
-        ways = [w for w in self._ways(tokens) if self._negative or not negated(tokens, w.used[0])]
+        ways = [w for w in self._ways(tokens) if self._negative or not _denied(tokens, w)]
         best = max(ways, key=lambda w: (w.likeness, len(w.used)), default=None)
         if best is None:
             return None
@@ -108,7 +108,7 @@ class Pattern:
     def negated_in(self, tokens: tuple[Token, ...]) -> bool:
         """Whether the phrase occurs, and the caller negates it wherever it does."""
         ways = self._ways(tokens)
-        return bool(ways) and not self._negative and all(negated(tokens, w.used[0]) for w in ways)
+        return bool(ways) and not self._negative and all(_denied(tokens, w) for w in ways)
 
     def _ways(self, tokens: tuple[Token, ...]) -> list[_Way]:
         memo: dict[tuple[int, int], _Way | None] = {}
@@ -200,6 +200,12 @@ class Pattern:
             if stepped > _GAP + (2 if tokens[at].common else 0):
                 break
         return reach
+
+
+def _denied(tokens: tuple[Token, ...], way: _Way) -> bool:
+    """Whether a negation stands before the first telling word that the pattern was found by."""
+    telling = next((i for i in way.used if not tokens[i].common), way.used[0])
+    return negated(tokens, telling)
 
 
 def _readings(kind: str, tokens: tuple[Token, ...], at: int, *, last: bool) -> list[tuple[str, int]]:

@@ -469,6 +469,8 @@ def _phones(tokens: Tokens, at: int) -> Iterator[Value]:
         word = tokens[place].word
         if word in ("double", "triple"):
             times = 2 if word == "double" else 3
+        elif word == "hundred" and digits:
+            digits += "00"
         elif word in ("oh", "o") and digits:
             digits, times = digits + "0" * times, 1
         elif word in UNITS and UNITS[word] < 10:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import Field, SecretStr, field_validator
@@ -49,7 +50,9 @@ class WebhookSend:
     def __init__(self, settings: WebhookSettings, context: Context) -> None:
         self._settings = settings
         self._context = context
+        parts = urlsplit(settings.url.get_secret_value())
         secrets = [settings.url, *settings.headers.values(), *([settings.secret] if settings.secret else [])]
+        secrets += [SecretStr(part) for part in (parts.path, parts.path.strip("/"), parts.query)]
         self._caller = HttpCaller(
             "webhook.send", context, Redactor(secrets), seconds=settings.max_seconds, max_bytes=_MAX_ANSWER
         )

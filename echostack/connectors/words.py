@@ -36,7 +36,7 @@ STOP: Final = (
         let may me might mine must my need not of okay ok on one or our ours own shall she he should some
         someone something sorry tell than thank thanks that the their them then there these they this those to
         too us very want was we were will wish with wonder wondering would yes you your yours yeah find say said
-        ask question bring come take use allow allowed possible able see located locate situated based
+        ask question bring come take use allow allowed possible able see located locate situated based many much
     """)
     )
 )
@@ -57,6 +57,9 @@ TENS: Final = {
     word: 10 * (index + 2)
     for index, word in enumerate(listed("twenty thirty forty fifty sixty seventy eighty ninety"))
 }  # fmt: skip
+
+_MAY: Final = frozenset(["can", "could", "may", "might"])
+"""Words that ask the same: "can we meet", "could we meet"."""
 
 _TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+(?:[:.,]\d+)*(?:st|nd|rd|th|am|pm)?\b|\d+")
 _CONTRACTED: Final = {
@@ -160,6 +163,8 @@ def alike(first: str, second: str, *, loose: bool = False) -> float:
     one, two = stem(first), stem(second)
     if one == two:
         return 1.0
+    if first in _MAY and second in _MAY:
+        return 1.0
     short = min(len(one), len(two))
     if short < 4 or first in STOP or second in STOP or not (one.isalpha() and two.isalpha()):
         return 0.0
@@ -169,6 +174,11 @@ def alike(first: str, second: str, *, loose: bool = False) -> float:
             slips = _slips(one, two, allowed)
             if slips <= allowed:
                 return 0.85 - 0.05 * slips
+    if len(first) >= 6 and len(second) >= 6 and first[0] == second[0]:
+        # A slip inside an ending keeps the ending from being taken off: "reservatoin".
+        slips = _slips(first, second, 1)
+        if slips <= 1:
+            return 0.8
     sound = _sound(one)
     if len(sound) >= 3 and sound == _sound(two):
         return 0.7
