@@ -6,13 +6,15 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from echostack.plan.model import ENGINE
 from echostack.render.explanation import Explanation, FailureLine, ScopeLine
 
 WIDTH = 100
 
 
 def explain_text(told: Explanation, *, width: int = WIDTH) -> str:
-    """The explanation in words; ``width`` is kept between 80 and 120 columns. Ends with a newline."""
+    """The explanation in words; ``width`` is kept between 80 and 120 columns, which only names
+    too long for their table overrun. Ends with a newline."""
     width = min(120, max(80, width))
     parts = [f"{told.name or 'pipeline'}  (plan {told.hash[:12]})" if told.hash else told.name or "pipeline"]
     parts.append(_nodes(told, width))
@@ -46,7 +48,14 @@ def _islands(told: Explanation, width: int) -> str:
 
 def _queues(told: Explanation, width: int) -> str:
     rows = [
-        (f"{q.source} -> {q.target}", ", ".join(q.kinds), str(q.bound), q.overflow.replace("_", " "), q.lane, q.why)
+        (
+            f"{_end(q.source)} -> {_end(q.target)}",
+            ", ".join(q.kinds),
+            str(q.bound),
+            q.overflow.replace("_", " "),
+            q.lane if q.lane != "media" else "",
+            q.why,
+        )
         for q in told.queues
     ]
     head = ("from -> to", "kinds", "bound", "when full", "lane", "why")
@@ -58,7 +67,9 @@ def _scopes(scopes: Sequence[ScopeLine], width: int) -> list[str]:
         return ["nothing here can be interrupted"]
     lines = []
     for scope in scopes:
-        lines += _wrap(f"{scope.name}: silences {', '.join((*scope.nodes, *scope.egresses))}", width, "  ")
+        lines += _wrap(
+            f"{scope.name}: silences {', '.join(dict.fromkeys((*scope.nodes, *scope.egresses)))}", width, "  "
+        )
         words = f" or {scope.min_words} words" if scope.min_words else ""
         lines += _wrap(
             f"  {scope.on or 'nothing'} suspends it; {_seconds(scope.min_speech_s)} of speech{words} cut it, "
@@ -101,6 +112,10 @@ def _failures(failures: Sequence[FailureLine], width: int) -> list[str]:
     return [*lines, "every other failure is an event error.<source>.<kind> and costs that one event"]
 
 
+def _end(node: str) -> str:
+    return "the engine" if node == ENGINE else node
+
+
 def _section(title: str, lines: Iterable[str]) -> str:
     return "\n".join([title, *(f"  {line}".rstrip() for line in lines)])
 
@@ -123,6 +138,8 @@ def _wrap(text: str, width: int, indent: str) -> list[str]:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int, right: Sequence[int] = ()) -> list[str]:
     """Aligned columns. The last one takes what is left and is wrapped; an empty column is left out."""
+    if not rows:
+        return []
     keep = [i for i in range(len(head)) if any(row[i] for row in rows)]
     table = [[head[i] for i in keep], *([row[i] for i in keep] for row in rows)]
     right = [keep.index(i) for i in right if i in keep]
@@ -140,8 +157,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int, right
             continue
         # A last column of less than 24 columns would be a ribbon: put it under its row instead.
         if rest < 24:
-            lines.append(before.rstrip())
-            lines += [f"    {line}" for line in textwrap.wrap(row[-1], width - 6)]
+            heading = row is table[0] and _columns(before) + 2 + _columns(row[-1]) <= width - 2
+            lines.append(f"{before}  {row[-1]}" if heading else before.rstrip())
+            lines += [] if heading else [f"    {line}" for line in textwrap.wrap(row[-1], width - 6)]
             continue
         last = textwrap.wrap(row[-1], rest) or [""]
         lines.append(f"{before}  {last[0]}".rstrip())

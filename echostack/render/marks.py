@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import PurePath
 
 from echostack.core.diagnostic import Diagnostic
 from echostack.core.span import Provenance, Span
@@ -13,7 +14,10 @@ Marks = dict[str, tuple[Mark, ...]]
 
 
 def mark_of(finding: Diagnostic) -> Mark:
-    return Mark(finding.code.id, finding.severity, finding.message, str(finding.span) if finding.span else "")
+    """The finding as a picture shows it; its file by name alone, since a picture leaves the machine it was made on."""
+    span = finding.span
+    place = f"{PurePath(span.file).name}:{span.line}:{span.column}" if span else ""
+    return Mark(finding.code.id, finding.severity, finding.message, place)
 
 
 def place_marks(
@@ -27,14 +31,15 @@ def place_marks(
     nodes: dict[str, list[Mark]] = {}
     edges: dict[tuple[str, str, int], list[Mark]] = {}
     rest: list[Mark] = []
+    all_edges, all_nodes = graph.edges, tuple(graph.nodes.values())
     for finding in findings:
         mark, found = mark_of(finding), False
-        for edge in graph.edges:
+        for edge in all_edges:
             if _blames_edge(finding, edge):
                 edges.setdefault((edge.source, edge.target, edge.rule), []).append(mark)
                 found = True
         if not found:
-            hit = [n for n in graph.nodes.values() if _blames_node(finding, n)]
+            hit = [n for n in all_nodes if _blames_node(finding, n)]
             # The same rule seen through two imports: keep to the import that the finding came through.
             through = [n for n in hit if any(p.via == finding.via for p in n.places)]
             for node in through or hit:

@@ -109,6 +109,9 @@ class _Checked(_Drawing):
         super().__init__(checked.graph, findings)
         self.checked, self.plan = checked, plan
         self.scope_of = {n: s.id for s in checked.scopes for n in (*s.nodes, *s.egresses)}
+        self.routes: dict[tuple[str, str], set[str]] = {}
+        for edge in checked.edges:
+            self.routes.setdefault((edge.pattern, edge.target), set()).add(edge.source)
         self.queues: dict[str, PlanEdge] = {e.id: e for e in plan.edges} if plan else {}
 
     def draw(self) -> Picture:
@@ -140,10 +143,10 @@ class _Checked(_Drawing):
     def _start(self, edge: CheckedEdge) -> str:
         """Where the line of a route begins: its source, or the pattern when that says more than all its routes."""
         if edge.source != ENGINE:
-            routes = {e.source for e in self.checked.edges if e.pattern == edge.pattern and e.target == edge.target}
-            if not edge.pattern or len(routes) <= MOST_ROUTES:
+            routes = len(self.routes[edge.pattern, edge.target])
+            if not edge.pattern or routes <= MOST_ROUTES:
                 return edge.source
-            return self.pattern_box(edge.pattern, f"{len(routes)} sources", Standing(self._group(edge.target)))
+            return self.pattern_box(edge.pattern, f"{routes} sources", Standing(self._group(edge.target)))
         return self.pattern_box(edge.pattern or "control.*.*", "from the engine", Standing(self._group(edge.target)))
 
     def _group(self, node: str) -> str:
