@@ -43,9 +43,8 @@ def arrange(work: Work) -> str:
             help="remove `barge_in: off`; to protect single messages, make those uninterruptible",
         )  # fmt: skip
         return ""
-    events = Events(work)
     if decl.on:
-        return _named(work, decl.on, heard, events)
+        return _named(work, decl.on, heard)
     audible = _reached(work, heard)
     for resolved in work.nodes.values():
         if (
@@ -113,7 +112,7 @@ def _reached(work: Work, starts: Iterable[str]) -> set[str]:
     return found
 
 
-def _named(work: Work, on: str, heard: list[str], events: Events) -> str:
+def _named(work: Work, on: str, heard: list[str]) -> str:
     """The event named under `barge_in.on`, made by a node, or by the tap that is put in for it."""
     decl = work.graph.barge_in
     place = decl.on_span or decl.span
@@ -125,6 +124,7 @@ def _named(work: Work, on: str, heard: list[str], events: Events) -> str:
             help="an event is named processing.<source>.<kind>, such as processing.webrtc.speech_started",
         )  # fmt: skip
         return ""
+    events = Events(work)
     if events.matching(pattern):
         return on
     source = decl.vad.split(".")[0]

@@ -43,13 +43,13 @@ class Events:
     def __init__(self, work: Work) -> None:
         self._by_kind: dict[tuple[str, str], list[Producer]] = {}
         self.names: dict[str, None] = {}
-        sources: dict[str, None] = {}
+        self._failing: dict[str, None] = {}  # sources whose failures are not among the events yet
         speakers: dict[str, None] = {}
         for resolved in work.nodes.values():
             node, spec = resolved.node, resolved.spec
             if spec is None:
                 continue
-            sources[node.source] = None
+            self._failing[node.source] = None
             if spec.form is Form.SINK:
                 speakers[node.source] = None
             for payload in spec.produces:
@@ -61,18 +61,24 @@ class Events:
         for speaker in speakers:
             for payload in (PlayoutStarted, PlayoutFinished):
                 self._add("control", speaker, payload, ENGINE)
-        for source in sources:
-            for payload in FAILURES:
-                self._add("error", source, payload, ENGINE)
 
     def _add(self, stage: str, source: str, payload: type[Payload], node: str) -> None:
         name = event_name(stage, source, payload.__kind__.name)
         self._by_kind.setdefault((stage, payload.__kind__.name), []).append(Producer(name, payload, node))
         self.names[name] = None
 
+    def _add_failures(self) -> None:
+        """Every node can fail in every way: many events, which few graphs ask for."""
+        for source in self._failing:
+            for payload in FAILURES:
+                self._add("error", source, payload, ENGINE)
+        self._failing = {}
+
     def matching(self, pattern: EventPattern) -> dict[str, Payloads]:
         """The nodes whose events ``pattern`` matches, each with the kinds matched, in graph order."""
         stage, kind = pattern.parts[0], ".".join(pattern.parts[2:])
+        if stage == "error":
+            self._add_failures()
         if "*" in kind:
             candidates = [p for (s, _), found in self._by_kind.items() if s == stage for p in found]
         else:

@@ -57,11 +57,11 @@ def _unfed(work: Work, leaving: dict[str, list[str]], fed: set[str], entered: fr
                 reached.add(node)
                 todo.extend(leaving.get(node, ()))
 
-    candidates = [
+    candidates = dict.fromkeys(
         n
         for n, r in work.nodes.items()
         if n not in work.choice_of and r.node.role not in _HEADS and not _makes_itself(work, n)
-    ]
+    )
     reach_from = [n for n in leaving if n not in work.nodes]
     for start in (*reach_from, *(n for n in work.nodes if n not in candidates), *sorted(entered)):
         reach(start)

@@ -292,7 +292,11 @@ class Ends:
     def _known(self, frame: Frame, ref: Ref) -> bool:
         """Whether a node's name can be one: dotted, or declared."""
         if len(ref.path) == 2:
-            if ref.path[0] in frame.document.imports and ref.name not in frame.document.connectors:
+            child = frame.imports.get(ref.path[0])
+            interface = child.document.interface if child is not None else None
+            # An import may be named like a vendor (`transcript.log` beside an import `transcript`): only a port counts.
+            ports = {*interface.inputs, *interface.outputs} if interface is not None else set()
+            if ref.path[1] in ports and ref.name not in frame.document.connectors:
                 first, second = ref.path
                 self._report(
                     IMPORT_WITHOUT_PORT, f"{first!r} is an import, and {ref.name!r} is no port of it", frame, ref.span,

@@ -57,7 +57,7 @@ def open_frames(document: Document, identity: str, library: Library, findings: F
     """The opened file's frame, with those of everything that it imports under it."""
     count = [0]
     root = Frame(document, chain=((identity, document.source.file),), names=_names(document))
-    _open_imports(root, {}, library, findings, count)
+    _open_imports(root, library, findings, count)
     return root
 
 
@@ -71,9 +71,7 @@ def frames(root: Frame) -> list[Frame]:
     return found
 
 
-def _open_imports(
-    frame: Frame, nested: Mapping[str, Mapping_], library: Library, findings: Findings, count: list[int]
-) -> None:
+def _open_imports(frame: Frame, library: Library, findings: Findings, count: list[int]) -> None:
     _check_names(frame, findings)
     for name, decl in frame.document.imports.items():
         frame.imports[name] = None
@@ -113,18 +111,16 @@ def _open_imports(
         document = library.read(identity, source, place)
         if document is None:
             continue
-        own, deeper = _overrides(frame, decl, nested, findings)
         child = Frame(
             document,
             prefix=f"{frame.prefix}{name}/",
             via=(decl.span, *frame.via),
-            overrides=own,
             chain=(*frame.chain, (identity, document.source.file)),
             names=_names(document),
         )
+        child.overrides = _overrides(child, decl, findings)
         frame.imports[name] = child
-        _check_overrides(child, own, deeper, findings)
-        _open_imports(child, deeper, library, findings, count)
+        _open_imports(child, library, findings, count)
 
 
 def _names(document: Document) -> frozenset[str]:
@@ -140,48 +136,29 @@ def _names(document: Document) -> frozenset[str]:
     return frozenset(used - set(document.imports)) | frozenset(document.connectors)
 
 
-def _overrides(
-    frame: Frame, decl: ImportDecl, nested: Mapping[str, Mapping_], findings: Findings
-) -> tuple[dict[str, Mapping_], dict[str, Mapping_]]:
-    """What is overridden in the file imported by ``decl``, and in those below it: outer settings win.
-
-    ``inner/piper.tts`` reaches a node of an import of the import.
-    """
-    merged: dict[str, Mapping_] = {}
-    for name, value in (decl.settings.items if decl.settings is not None else {}).items():
-        if isinstance(value, Mapping_):
-            merged[name] = value
-        else:
-            span = decl.settings.keys.get(name, decl.span) if decl.settings is not None else decl.span
+def _overrides(child: Frame, decl: ImportDecl, findings: Findings) -> dict[str, Mapping_]:
+    """The settings that ``decl`` overrides in the file that it imports, by the name of a node of that file."""
+    found: dict[str, Mapping_] = {}
+    if decl.settings is None:
+        return found
+    for name, value in decl.settings.items.items():
+        # The place is in the importing file, so its chain is one shorter than the imported file's.
+        place = Provenance(decl.settings.keys.get(name, decl.span), child.via[1:])
+        if not isinstance(value, Mapping_):
             findings.add(
-                at(BAD_OVERRIDE, f"the override of {name!r} is not a mapping of settings", frame.at(span),
+                at(BAD_OVERRIDE, f"the override of {name!r} is not a mapping of settings", place,
                    help=f"write it as {name}: {{setting: value}}")
             )  # fmt: skip
-    start = f"{decl.name}/"
-    for name, value in nested.items():
-        if name.startswith(start):
-            merged[name.removeprefix(start)] = merge(merged.get(name.removeprefix(start)), value)
-    own = {name: value for name, value in merged.items() if "/" not in name}
-    return own, {name: value for name, value in merged.items() if "/" in name}
-
-
-def _check_overrides(
-    child: Frame, own: Mapping[str, Mapping_], deeper: Mapping[str, Mapping_], findings: Findings
-) -> None:
-    inner = child.document.imports
-    wrong = [n for n in own if n not in child.names] + [n for n in deeper if n.split("/", 1)[0] not in inner]
-    for name in wrong:
-        value = {**own, **deeper}[name]
-        near = did_you_mean(name, [*child.names, *(f"{i}/" for i in inner)])
-        findings.add(
-            at(
-                BAD_OVERRIDE,
-                f"{child.document.source.file} has no node {name!r} to override",
-                # An override's span lies in the file that wrote it, which need not be the direct importer.
-                value.span,
-                help=f"did you mean {' or '.join(repr(n) for n in near)}?" if near else "",
-            )
-        )
+        elif name not in child.names:
+            near = did_you_mean(name, child.names)
+            findings.add(
+                at(BAD_OVERRIDE, f"{child.document.source.file} has no node {name!r} to override", place,
+                   help=f"did you mean {' or '.join(repr(n) for n in near)}?" if near
+                   else "an override names a node as the imported file does")
+            )  # fmt: skip
+        else:
+            found[name] = value
+    return found
 
 
 def _check_names(frame: Frame, findings: Findings) -> None:
