@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from echostack.cli.commands import connectors, version
+from echostack.cli.commands import check, connectors, explain, fmt, render, run, schema, talk, version
 from echostack.cli.guard import guarded
 
 EPILOG = (
@@ -38,7 +38,14 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: it starts in half the time, and reads the same in a pipe
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("check")(check.check)
+app.command("fmt")(fmt.fmt)
+app.command("render")(render.render)
+app.command("explain")(explain.explain)
+app.command("run")(run.run)
+app.command("talk")(talk.talk)
 app.command("connectors")(connectors.connectors)
+app.command("schema")(schema.schema)
 app.command("version")(version.version)
 
 

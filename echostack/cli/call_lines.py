@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from echostack.core.events import Event
 from echostack.core.payloads import (
@@ -48,8 +48,7 @@ class CallLines:
     """What the events told so far. ``take`` one after the other; read the rest at any time.
 
     caller_speaks, agent_speaks: who is heard now. partial: the caller's words that may still change.
-    conversation: the lines of what was said and heard, without the notes: the transcript of the call.
-    failures: how many error events there were, retries and recoveries not counted.
+    failures: how many errors there were that nothing made good, as a retry or a fallback does.
     """
 
     caller_speaks: bool = False
@@ -60,8 +59,6 @@ class CallLines:
     now: float = 0.0
     interruptions: int = 0
     failures: int = 0
-    conversation: list[CallLine] = field(default_factory=list)
-    _agent_began: dict[str, float] = field(default_factory=dict)
 
     def take(self, event: Event) -> list[CallLine]:
         """The lines that ``event`` adds: none for most events, audio above all."""
@@ -82,9 +79,8 @@ class CallLines:
                 return [self._caller(at, payload)]
             case Intent(name=name, confidence=sure):
                 return [CallLine(at, ENGINE, f"the intent is {name} ({sure:.0%} sure)")]
-            case PlayoutStarted(utterance=utterance, latency_ms=latency):
+            case PlayoutStarted(latency_ms=latency):
                 self.agent_speaks, self.paused = True, False
-                self._agent_began[utterance] = at
                 after = f", {latency:.0f} ms after the end of the turn" if latency else ""
                 return [CallLine(at, ENGINE, f"the agent begins to speak{after}")]
             case PlayoutFinished():
@@ -107,7 +103,6 @@ class CallLines:
         return []
 
     def _caller(self, at: float, text: Text) -> CallLine:
-        self.conversation.append(CallLine(text.start or at, CALLER, text.text, "said"))
         ended = f"  (turn ended by {text.ended_by} after {text.waited_ms:.0f} ms)" if text.ended_by else ""
         return CallLine(at, CALLER, f"{text.text}{ended}", "said")
 
@@ -116,7 +111,6 @@ class CallLines:
         if not over.heard:
             return [CallLine(at, ENGINE, "a reply was cut before its first word")] if over.cut else []
         said = f"{over.heard} --" if over.cut else over.heard
-        self.conversation.append(CallLine(self._agent_began.pop(over.utterance, at), AGENT, said, "said"))
         heard = f"  (cut after {over.seconds:.2f} s)" if over.cut else ""
         return [CallLine(at, AGENT, f"{said}{heard}", "said")]
 
@@ -132,7 +126,7 @@ class CallLines:
                 what = f"attempt {attempt} failed, trying again"
             case DeadLetter(event=name):
                 what = f"nobody could handle {name}"
-        if not isinstance(payload, Retried | Recovered):
-            self.failures += 1
+        made_good = isinstance(payload, Retried | Recovered | FailedOver)
+        self.failures += not made_good
         text = f"{node}: {what}" + (f": {message}" if message else "")
-        return CallLine(event.time, ENGINE, text, "note" if isinstance(payload, Retried | Recovered) else "bad")
+        return CallLine(event.time, ENGINE, text, "note" if made_good else "bad")

@@ -29,7 +29,8 @@ class CallScreen:
 
     def __init__(self, console: Console, lines: CallLines, stats: Callable[[], Stats | None]) -> None:
         self._console, self._lines, self._stats = console, lines, stats
-        self._live = Live(get_renderable=self._status, console=console, refresh_per_second=8, transient=True)
+        self._live = Live(get_renderable=self._status, console=console, auto_refresh=False, transient=True)
+        self._refreshed = 0.0
 
     def show(self, lines: list[CallLine]) -> None:
         """Print lines above the live part; words that may still change belong to the live part, where there is one."""
@@ -37,6 +38,15 @@ class CallScreen:
             if line.style == "partial" and self._console.is_terminal:
                 continue
             self._console.print(styled(line))
+
+    def refresh(self, now: float) -> None:
+        """Redraw the live part, at most eight times a second of the call; ``now`` in session seconds.
+
+        From the call's own loop, never from a thread: the figures are read while nothing changes them.
+        """
+        if self._console.is_terminal and now - self._refreshed >= 0.125:
+            self._refreshed = now
+            self._live.refresh()
 
     def _status(self) -> RenderableType:
         caller = "speaking" if self._lines.caller_speaks else "silent"

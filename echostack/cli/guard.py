@@ -50,9 +50,9 @@ def tell(error: Exception) -> int:
 
 def _tell_one(error: Exception) -> int:
     if isinstance(error, InvalidFile):
-        from echostack.cli.findings import show
+        from echostack.cli.report import write_text
 
-        show(error.diagnostics, error.sources)
+        write_text(error.diagnostics, error.sources, sys.stderr)
         return FINDINGS
     if isinstance(error, EchoStackError):
         _say(str(error))

@@ -24,14 +24,9 @@ def registry(plugins: list[str] | None) -> Registry:
 
     A plugin is looked for beside the caller first, as ``python -m`` does. UsageError for one that cannot be imported.
     """
-    from echostack.connectors import BUILTIN
-    from echostack.registry import Registry
+    from echostack.api import default_registry
 
-    known = Registry(BUILTIN).add_entry_points()
-    if plugins:
-        here = str(Path.cwd())
-        if here not in sys.path:
-            sys.path.insert(0, here)
-    for module in plugins or ():
-        known.add_module(module)
-    return known
+    here = str(Path.cwd())
+    if plugins and here not in sys.path:
+        sys.path.insert(0, here)
+    return default_registry(plugins or ())

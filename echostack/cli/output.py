@@ -35,3 +35,10 @@ def console(*, stderr: bool = False) -> Console:
         width=None if stream.isatty() else 160,
         soft_wrap=False,
     )
+
+
+def columns() -> int:
+    """How wide the terminal is, in characters; 100 where there is none."""
+    import shutil
+
+    return shutil.get_terminal_size((100, 24)).columns

@@ -27,23 +27,22 @@ def render(
 
     A file with errors is drawn as it is written, its findings marked; the exit status says that it has them.
     """
-    from echostack.cli.findings import show
+    from echostack import api
     from echostack.cli.guard import FINDINGS
-    from echostack.cli.stages import examine
+    from echostack.cli.report import write_text
     from echostack.core.errors import InvalidFile
+    from echostack.plan import lower
     from echostack.render import picture, save
 
-    examined = examine(file, registry(plugin))
-    findings = examined.findings.ordered()
-    if examined.checked is not None:
-        drawn = picture(examined.checked, findings=findings, plan=examined.plan())
-    elif examined.graph is not None:
-        drawn = picture(examined.graph, findings=findings)
+    found = api.check(file, registry=registry(plugin))
+    if found.checked is not None:
+        drawn = picture(found.checked, findings=found.findings, plan=lower(found.checked))
+    elif found.graph is not None:
+        drawn = picture(found.graph, findings=found.findings)
     else:
-        raise InvalidFile(findings, examined.findings.sources)
-    save(drawn, out, **({"prefer": "bundled"} if bundled else {}))
-    if findings:
-        show(findings, examined.findings.sources)
+        raise InvalidFile(found.findings, dict(found.sources))
+    save(drawn, out, prefer="bundled" if bundled else "system")
+    write_text(found.findings, found.sources, sys.stderr)
     print(f"{file} is drawn in {out}", file=sys.stderr)
-    if examined.checked is None:
+    if not found.ok:
         raise typer.Exit(FINDINGS)

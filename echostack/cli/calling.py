@@ -1,0 +1,140 @@
+"""Runs one call for a command: on real or virtual time, shown or silent, ended by itself or by Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import structlog
+
+from echostack.api import Pipeline, Session, Stats
+from echostack.cli.call_lines import CallLines
+from echostack.cli.call_screen import CallScreen
+from echostack.cli.output import console
+from echostack.cli.trace import Trace
+from echostack.core.clock import InlineCompute
+from echostack.core.errors import UsageError
+from echostack.registry import Turn
+from echostack.simulation.loop import run_virtual
+
+LIVE_ONLY = ("ingress.mic", "egress.speaker")
+"""Transports that live in real time and nowhere else."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a call came to, as far as it came: filled in while it runs, so that an interrupted one has its part."""
+
+    conversation: tuple[Turn, ...] = ()
+    stats: Stats | None = None
+    failures: int = 0
+    ended: str = ""
+    interrupted: bool = False
+    files: dict[str, str] = field(default_factory=dict)
+
+    def data(self) -> dict[str, Any]:
+        """The same as JSON-ready data."""
+        return {
+            "ended": "interrupted from the keyboard" if self.interrupted else self.ended,
+            "failures": self.failures,
+            "conversation": [asdict(turn) for turn in self.conversation],
+            "stats": asdict(self.stats) if self.stats else None,
+            "files": self.files,
+        }
+
+
+def conduct(pipeline: Pipeline, *, fast: bool = False, show: bool = True, trace: Path | None = None) -> Outcome:
+    """Run one call from its beginning to its end, or to Ctrl-C or SIGTERM, after which it ends as cleanly.
+
+    fast: on virtual time, as fast as the machine can; UsageError for a graph with a microphone, a loudspeaker or the
+    network in it. show: on stdout, live on a terminal. trace: where the events go. What the outcome says about an
+    interrupted call is true of what there was until then.
+    """
+    if fast:
+        _refuse_real_time(pipeline)
+    outcome = Outcome()
+    with Trace(trace) if trace else contextlib.nullcontext() as writer:
+        if trace:
+            outcome.files["trace"] = str(trace)
+        call = _call(pipeline, outcome, writer, show, fast)
+        with _terminated_like_interrupted():
+            try:
+                run_virtual(call) if fast else asyncio.run(call)
+            except KeyboardInterrupt:
+                outcome.interrupted = True
+    return outcome
+
+
+async def _call(pipeline: Pipeline, outcome: Outcome, trace: Trace | None, show: bool, fast: bool) -> None:
+    lines = CallLines()
+    # On virtual time a thread would let the clock run away, so heavy work is done in place.
+    session = pipeline.session(compute=InlineCompute()) if fast else pipeline.session()
+    opened = False
+    try:
+        async with session as call:
+            opened = True
+            with _screen(show, lines, call) as screen:
+                async for event in call.events():
+                    if trace is not None:
+                        trace.write(event)
+                    new = lines.take(event)
+                    if screen is not None:
+                        screen.show(new)
+                        screen.refresh(event.time)
+    finally:
+        outcome.failures, outcome.ended = lines.failures, lines.ended
+        if opened:
+            outcome.conversation, outcome.stats = session.conversation, session.stats()
+
+
+@contextlib.contextmanager
+def _screen(show: bool, lines: CallLines, call: Session) -> Iterator[CallScreen | None]:
+    if not show:
+        yield None
+        return
+    with CallScreen(console(), lines, call.stats) as screen:
+        yield screen
+
+
+def _refuse_real_time(pipeline: Pipeline) -> None:
+    for node in pipeline.plan.nodes.values():
+        if node.spec is not None and (node.spec.name in LIVE_ONLY or node.spec.network):
+            raise UsageError(f"--fast cannot be: {node.id} ({node.spec.name}) lives in real time")
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """While inside, SIGTERM and a lost terminal end the call as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    ends = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in ends}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def log_to_stderr(verbose: bool) -> None:
+    """Send what connectors log to stderr: warnings and worse, or everything."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO if verbose else logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def transcript_lines(conversation: tuple[Turn, ...]) -> Iterator[str]:
+    """The conversation as text, a line a turn; a cut one ends with a dash."""
+    for turn in conversation:
+        yield f"[{turn.start:7.2f} .. {turn.end:7.2f}] {turn.role}: {turn.text}{' --' if turn.cut else ''}"

@@ -1,0 +1,28 @@
+"""``echostack talk``: a call with whoever sits at this machine."""
+
+from __future__ import annotations
+
+from echostack.cli.commands.run import Json, Settings, TraceFile, Verbose, assignments, finish
+from echostack.cli.options import File, Plugins, registry
+
+
+def talk(
+    file: File,
+    settings: Settings = None,
+    json: Json = False,
+    trace: TraceFile = None,
+    verbose: Verbose = False,
+    plugin: Plugins = None,
+) -> None:
+    """Talk to a file with this machine's microphone and loudspeaker, in place of its own transports. Ctrl-C hangs up.
+
+    Use a headset: with a loudspeaker in the same room the agent hears itself.
+    """
+    from echostack import api
+    from echostack.cli.calling import conduct, log_to_stderr
+    from echostack.cli.transports import with_this_machine
+
+    log_to_stderr(verbose)
+    graph = with_this_machine(api.load(file))
+    pipeline = api.compile(graph, registry=registry(plugin), settings=assignments(settings))
+    finish(conduct(pipeline, show=not json, trace=trace), json)

@@ -1,0 +1,65 @@
+"""Other ends for a graph: a recording calls and a file listens, or this machine's microphone and loudspeaker do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import networkx as nx
+
+from echostack.core.errors import UsageError
+from echostack.core.span import Span
+from echostack.graph.model import Graph, Node, NodeRole
+from echostack.language.document import Mapping_, Scalar, Value
+
+PLACE = Span("<command line>", 1, 1, 1, 1)
+
+
+def with_files(graph: Graph, caller: Path | None, reply: Path | None) -> Graph:
+    """``graph`` with the recording ``caller`` at its ingress and the file ``reply`` at its egress, None for its own.
+
+    UsageError when there is no such end, or more than one that it could be, or the recording is not there.
+    """
+    if caller is not None:
+        if not caller.is_file():
+            raise UsageError(f"--in {caller}: there is no such file")
+        if reply is not None and reply.resolve() == caller.resolve():
+            raise UsageError(f"--out {reply} would overwrite the recording that calls")
+        graph = _with_end(graph, NodeRole.INGRESS, "ingress.file", {"path": str(caller)}, "--in")
+    if reply is not None:
+        graph = _with_end(graph, NodeRole.EGRESS, "egress.file", {"path": str(reply)}, "--out")
+    return graph
+
+
+def with_this_machine(graph: Graph) -> Graph:
+    """``graph`` with the microphone at its ingress and the loudspeaker at its egress. UsageError as ``with_files``."""
+    graph = _with_end(graph, NodeRole.INGRESS, "ingress.mic", {}, "talk")
+    return _with_end(graph, NodeRole.EGRESS, "egress.speaker", {}, "talk")
+
+
+def _with_end(graph: Graph, role: NodeRole, use: str, settings: Mapping[str, str], asked: str) -> Graph:
+    ends = [node for node in graph.nodes.values() if node.role is role]
+    if len(ends) != 1:
+        has = f"{len(ends)} of them: {', '.join(n.id for n in ends)}" if ends else "none"
+        name = graph.name or "this one"
+        raise UsageError(f"{asked} needs a file with exactly one {role.value}, and {name} has {has}")
+    # The node keeps its name, so events keep theirs; its own settings stay when they are this connector's.
+    kept = ends[0].settings if ends[0].use == use else None
+    return _replaced(graph, replace(ends[0], use=use, settings=_laid_over(kept, settings)))
+
+
+def _laid_over(kept: Mapping_ | None, settings: Mapping[str, str]) -> Mapping_:
+    items: dict[str, Value] = dict(kept.items) if kept else {}
+    items.update({key: Scalar(value, PLACE) for key, value in settings.items()})
+    keys = {**dict.fromkeys(items, PLACE), **(kept.keys if kept else {})}
+    return Mapping_(items, keys, kept.span if kept else PLACE)
+
+
+def _replaced(graph: Graph, node: Node) -> Graph:
+    net: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+    for name, old in graph.nodes.items():
+        net.add_node(name, node=node if name == node.id else old)
+    for edge in graph.edges:
+        net.add_edge(edge.source, edge.target, edge=edge)
+    return replace(graph, net=net)
