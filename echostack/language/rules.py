@@ -61,7 +61,7 @@ def read_rule(node: Node, findings: Findings) -> Rule | None:
         case ScalarNode(value=str()):
             return _parse(node, findings, RuleOptions())
         case MappingNode(pairs=[pair]) if isinstance(pair.value, MappingNode):
-            options = OPTIONS.read(pair.value, "a rule's options", findings)
+            options = OPTIONS.read(pair.value, "the rule's options", findings)
             rule = _parse(pair.key, findings, _options(options))
             if rule is not None and len(rule.arrows) > 1:
                 findings.add(

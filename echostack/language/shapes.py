@@ -409,10 +409,11 @@ class Record:
         close = did_you_mean(key, self.fields, most=1)
         known = ", ".join(self.fields)
         section = self.unknown is codes.UNKNOWN_SECTION
+        has = "have" if what.endswith("options") else "has"
         findings.add(
             Diagnostic(
                 self.unknown,
-                f"there is no section `{shorten(key)}`" if section else f"{what} has no key `{shorten(key)}`",
+                f"there is no section `{shorten(key)}`" if section else f"{what} {has} no key `{shorten(key)}`",
                 span,
                 help=f"did you mean `{close[0]}`?" if close else f"there are: {known}",
             )

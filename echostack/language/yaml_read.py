@@ -174,11 +174,11 @@ def _split(text: str, start: int, end: int, indent: int) -> list[tuple[int, int]
         here = len(line) - len(bare)
         closing = bare[:1] in ("]", "}", ")", "'", '"') and bool(starts) and bare[:1] not in "'\""
         marker = line.rstrip() in ("---", "...") or line.startswith("%")
-        opens = bare.strip() and not bare.startswith("#") and not closing and not marker
+        opens = bare.strip() and bare[0] != "\t" and not bare.startswith("#") and not closing and not marker
         if opens and (here == indent or (here < indent and bool(starts))):
             starts.append(at)
         at = stop + 1 if stop >= 0 else -1
-    return [(a, b) for a, b in zip(starts, [*starts[1:], end], strict=True)]
+    return list(zip(starts, [*starts[1:], end], strict=True)) if starts else []
 
 
 def _item(places: Places, text: str, first: int, last: int, error: YAMLError, *, rules: bool) -> Diagnostic:
@@ -255,6 +255,13 @@ def _syntax(places: Places, error: YAMLError, base: int, *, flow_rules: bool = F
             places.span(tab, tab + 1),
             notes=("YAML indents with blanks only.",),
             help="replace each tab by two blanks",
+        )
+    if places.text[at : at + 1] == "\t":
+        return Diagnostic(
+            codes.TAB_INDENT,
+            "a tab stands outside quotes",
+            place,
+            help="replace it by blanks, or quote the text that it belongs to",
         )
     if flow_rules and "," in problem:
         return Diagnostic(

@@ -178,12 +178,12 @@ class _Composer:
 
     def _collection(self, event: SequenceStartEvent | MappingStartEvent) -> SequenceNode | MappingNode:
         start = self._skip_properties(event.start_mark.index + self._base)
-        self._no_tag(event)
+        broken = self._no_tag(event)
         flow = bool(event.flow_style)
         anchor = event.anchor or ""
         if isinstance(event, SequenceStartEvent):
-            return SequenceNode(self._places, start, start, [], flow, anchor=anchor)
-        return MappingNode(self._places, start, start, [], flow, anchor=anchor)
+            return SequenceNode(self._places, start, start, [], flow, anchor=anchor, broken=broken)
+        return MappingNode(self._places, start, start, [], flow, anchor=anchor, broken=broken)
 
     def _end_of(self, node: SequenceNode | MappingNode, event: Event) -> int:
         if node.flow:
