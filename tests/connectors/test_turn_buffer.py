@@ -57,6 +57,22 @@ def test_looks_come_at_the_pace_asked_for() -> None:
     assert 2 <= len(lengths) <= 5
 
 
+def test_no_look_is_given_while_silence_may_be_about_to_settle() -> None:
+    """It would keep the model from the look that stands for the turn's end."""
+    pcm, turns = to_pcm(joined(silence(0.5), speech("Stop!"), silence(0.8))), buffer(look_ms=20)
+    for at in range(0, len(pcm), 640):
+        turns.feed(pcm[at : at + 640])
+        quiet = turns._gate.quiet if turns._gate.speaking else 0
+        assert (turns.look() is None) or quiet == 0 or quiet >= 0.16 * RATE
+
+
+def test_looks_come_less_often_when_they_are_asked_to() -> None:
+    wave = joined(silence(0.5), speech("I forgot my password and I cannot log in to my account."), silence(1))
+    seldom = buffer(look_ms=100)
+    seldom.slow_down(1.0)
+    assert len(feed(seldom, wave)) < 0.5 * len(feed(buffer(look_ms=100), wave))
+
+
 def test_the_end_of_the_audio_ends_the_turn() -> None:
     takes = feed(buffer(look_ms=0), joined(silence(0.5), speech("Yes, please book it.")[:8_000]))
     assert [t.piece for t in takes] == [Piece.TURN]
@@ -93,7 +109,7 @@ def test_a_forced_cut_falls_into_a_pause_when_there_is_one() -> None:
     wave = joined(speech("Hello there")[:4000], tone[: RATE * 2], gap, tone[: RATE // 2], tone)
     turns = buffer(look_ms=0, longest_s=4.0)
     turns._gate._noise.take = lambda power: 0.0  # type: ignore[method-assign]  # a steady tone is speech here
-    turns._gate._detector = type("Yes", (), {"is_speech": lambda self, block, rate: True})()
+    turns._gate._detector = type("Yes", (), {"is_speech": lambda *_: True, "set_mode": lambda *_: None})()
     segment = next(t for t in feed(turns, wave) if t.piece is Piece.SEGMENT)
     gap_at = 4000 + 2 * RATE
     assert gap_at <= segment.last <= gap_at + 0.2 * RATE
