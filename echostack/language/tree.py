@@ -106,6 +106,13 @@ _LONG = {"x": 2, "u": 4, "U": 8}
 _BLANK = " \t\r\n\x85\u2028\u2029"
 
 
+def _escape(text: str, at: int, char: str) -> int:
+    """How many characters the escape at ``at`` takes, which stands for ``char``."""
+    length = 2 + _LONG.get(text[at + 1 : at + 2], 0)
+    # JSON writes a character beyond U+FFFF as two escapes.
+    return length * 2 if length == 6 and ord(char) > 0xFFFF else length
+
+
 def _align(text: str, start: int, end: int, value: str, style: str) -> list[int]:
     """Walk the value and its source side by side: everything but blanks appears in both, in the same order."""
     offsets: list[int] = []
@@ -122,7 +129,7 @@ def _align(text: str, start: int, end: int, value: str, style: str) -> list[int]
                 at += 1
         if style == '"' and at < end and text[at] == "\\":
             offsets.append(at)
-            at += 2 + _LONG.get(text[at + 1 : at + 2], 0)
+            at += _escape(text, at, char)
             continue
         if char in _BLANK:
             offsets.append(min(at, end))
@@ -138,7 +145,7 @@ def _align(text: str, start: int, end: int, value: str, style: str) -> list[int]
                     at += 1
             if text[at : at + 1] == "\\":
                 offsets.append(at)
-                at += 2 + _LONG.get(text[at + 1 : at + 2], 0)
+                at += _escape(text, at, char)
                 continue
         offsets.append(min(at, end))
         at += 2 if style == "'" and text[at : at + 2] == "''" else 1

@@ -13,7 +13,7 @@ from tests.language.strategies import documents, read, rules
 
 QUICK = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 ODD = st.sampled_from(
-    list("-><=→[](){}\"'*&!|?:;,.#%@`~\t\r\n\\ \x00\x85\u2028\ufeff\u200b\U0001f600") + ["->", "-[", "]->", "??"]
+    ["->", "-[", "]->", "??", *"-><=→[](){}\"'*&!|?:;,.#%@`~\t\r\n\\ \x00\x85\u2028\ufeff\u200b\U0001f600"]
 )
 CORPUS = sorted(p for p in (Path(__file__).parent / "malformed").iterdir() if p.suffix in (".echo", ".json"))
 
