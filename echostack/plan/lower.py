@@ -52,7 +52,10 @@ def lower(checked: CheckedGraph) -> Plan:
 def fuses(node: CheckedNode, choices: Mapping[str, str]) -> bool:
     """Whether a node's code is called in place instead of by a task of its own."""
     spec = node.spec
-    return spec is not None and spec.form is Form.SYNC and spec.blocking_ms < SLOW_MS and node.id not in choices
+    if spec is None or spec.form is not Form.SYNC or node.id in choices:
+        return False
+    # An effect is begun once for its key and then left alone, which takes a driver.
+    return spec.blocking_ms < SLOW_MS and not spec.acts(node.settings)
 
 
 def _node(
@@ -117,7 +120,7 @@ def _why(edge: CheckedEdge, target: CheckedNode, asked: bool) -> str:
     if spec is None:
         return f"{edge.target} waits for the member that answers"
     reasons = {
-        Form.SYNC: f"takes {spec.blocking_ms:g} ms a call",
+        Form.SYNC: f"takes {spec.blocking_ms:g} ms a call" if spec.blocking_ms >= SLOW_MS else "acts, once for its key",
         Form.ASYNC: "waits for its answer",
         Form.GENERATOR: "answers piece by piece",
         Form.STREAM: "runs as long as the call",
@@ -128,16 +131,19 @@ def _why(edge: CheckedEdge, target: CheckedNode, asked: bool) -> str:
 
 
 def _with_siblings(edges: Iterable[CheckedEdge]) -> list[tuple[CheckedEdge, tuple[str, ...]]]:
-    """Each edge with the guarded siblings of its ``else``: same source, same port, a guard of their own."""
+    """Each edge with the guarded siblings of its ``else``: same source, port and pattern, a guard of their own."""
     edges = list(edges)
-    guarded: dict[tuple[str, str], list[CheckedEdge]] = {}
+    guarded: dict[tuple[str, str, str], list[CheckedEdge]] = {}
     for edge in edges:
         if edge.guard is not None and not isinstance(edge.guard, Else):
-            guarded.setdefault((edge.source, edge.port), []).append(edge)
+            guarded.setdefault(_family(edge), []).append(edge)
     return [
-        (e, tuple(g.id for g in guarded.get((e.source, e.port), ())) if isinstance(e.guard, Else) else ())
-        for e in edges
+        (e, tuple(g.id for g in guarded.get(_family(e), ())) if isinstance(e.guard, Else) else ()) for e in edges
     ]
+
+
+def _family(edge: CheckedEdge) -> tuple[str, str, str]:
+    return edge.source, edge.port, edge.pattern
 
 
 def _islands(checked: CheckedGraph, choices: Mapping[str, str], edges: tuple[PlanEdge, ...]) -> tuple[Island, ...]:

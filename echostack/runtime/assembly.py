@@ -166,11 +166,13 @@ class Assembly:
             pressure = self.core.pressure
             before, pressure.lanes = pressure.lanes, []
             origin = cause or self._contexts[node].current or self.core.root
-            if self.core.epochs.live(origin) or payload.__kind__.keep:
-                self._emits[node].deliver(payload, origin, port)
-            else:
-                self.core.counters.node(node).stale += 1
-            pressure.lanes = before
+            try:
+                if self.core.epochs.live(origin) or payload.__kind__.keep:
+                    self._emits[node].deliver(payload, origin, port)
+                else:
+                    self.core.counters.node(node).stale += 1
+            finally:
+                pressure.lanes = before
 
         return emit
 
@@ -194,7 +196,8 @@ class Assembly:
 
     def _fused(self, node: PlanNode) -> FusedNode:
         spec = node.spec
-        return FusedNode(self.targets[node.id], wants_event=bool(spec is not None and spec.wants_event))
+        context = self._contexts[node.id] if spec is not None and spec.wants_context else None
+        return FusedNode(self.targets[node.id], bool(spec is not None and spec.wants_event), context)
 
     def _driver(self, node: PlanNode) -> Any:
         if node.choice:

@@ -57,7 +57,7 @@ class BargeIn:
         self._heard_words: tuple[str, ...] = ()
         self._long_enough = False
         self._timer: asyncio.TimerHandle | None = None
-        self._admitted = -1
+        self._asked, self._admitted = -1, False
         self._last_heard: list[str] = []
 
     # -- what the scope is doing -------------------------------------------------------------------------------
@@ -115,12 +115,21 @@ class BargeIn:
 
     def enter(self, event: Event, number: int) -> Event | None:
         """Stamp an event that enters the scope with its present epoch; None when it is a turn that is refused."""
-        if isinstance(event.payload, Text) and event.seq != self._admitted:
-            if not self._admit(event):
-                self._core.counters.ignored_turns += 1
+        if event.scope == number:
+            # It went out of the scope and comes back: it is still of the epoch in which its cause entered.
+            return event
+        if isinstance(event.payload, Text):
+            if event.seq != self._asked:
+                # Asked once, however many ways into the scope the turn has.
+                self._asked, self._admitted = event.seq, self._admit(event)
+                if self._admitted:
+                    self._hear(event)
+                    # Its own words are no words spoken over the answer to it.
+                    self._heard_words, self._long_enough = (), False
+                else:
+                    self._core.counters.ignored_turns += 1
+            if not self._admitted:
                 return None
-            self._admitted = event.seq
-            self._hear(event)
         stamped = restamp(event, number, self._core.epochs.numbers[number])
         if self._speech_since is not None and self._timer is None and not self._suspended:
             # The scope wakes up while the caller is still speaking: from here on that may interrupt it.
@@ -132,6 +141,10 @@ class BargeIn:
         if not self.active or self.protected or not self._settings.enabled:
             return True
         words = _words(getattr(event.payload, "text", ""))
+        if not words:
+            # Noise that the recogniser found no word in interrupts nothing and asks for nothing.
+            self.abort("no words")
+            return False
         if self._is_backchannel(words) or len(words) < self._settings.min_words:
             if self._playing:
                 self._hear(event)
@@ -220,6 +233,10 @@ class BargeIn:
         if not self.active or self.protected:
             return
         if self._settings.min_words or (self._heard_words and self._is_backchannel(self._heard_words)):
+            return
+        if not self._playing and not self._heard_words:
+            # Nothing sounds yet, so nothing is gained by haste, and a mere noise would lose the caller the answer:
+            # wait for a word, for the turn, or for the first sample of the reply (which is then an overlap).
             return
         self.commit("speech")
 

@@ -45,6 +45,8 @@ class CallDriver(Driver):
     _task: asyncio.Task[None] | None = None
     _release: asyncio.Future[None] | None = None
     _begun = False
+    tries = 0
+    """Attempts made at the event in work."""
 
     @property
     def busy(self) -> bool:
@@ -67,9 +69,10 @@ class CallDriver(Driver):
     async def _one(self, event: Event) -> None:
         self._release = asyncio.get_running_loop().create_future()
         self._begun = False
-        self._task = self.nursery.start(self._work(event), f"{self.id} on {event.name}")
+        self.tries = 0
+        task = self._task = self.nursery.start(self._work(event), f"{self.id} on {event.name}")
         try:
-            await released(self._task, self._release)
+            await released(task, self._release)
         finally:
             self._task, self._release = None, None
 
@@ -78,6 +81,8 @@ class CallDriver(Driver):
         task, release = self._task, self._release
         if task is None or task.done() or self._begun:
             return
+        # Given up in this very step: not busy any more, and a second interruption does not cancel its cleanup.
+        self._task = None
         self.reap(task)
         if release is not None:
             settle(release)
@@ -102,7 +107,7 @@ class CallDriver(Driver):
         except Exception as error:
             if key:
                 self.effects.unbegin(key)
-            self.failures.given_up(self.id, error, event, attempt=self.node.policy.attempts)
+            self.failures.given_up(self.id, error, event, attempt=max(1, self.tries))
 
     async def attempt_all(self, event: Event) -> tuple[Any, ...]:
         """Work on ``event`` with retries. What was answered, for effects; raises the last error."""
@@ -113,7 +118,7 @@ class CallDriver(Driver):
 class Attempt:
     """Calls one connector for one event: timeout, retries, first-output time. Shared by plain nodes and choices."""
 
-    def __init__(self, driver: Driver, node: PlanNode, target: Callable[..., Any], context: NodeContext) -> None:
+    def __init__(self, driver: CallDriver, node: PlanNode, target: Callable[..., Any], context: NodeContext) -> None:
         self._driver, self._node, self._target, self._context = driver, node, target, context
         self._core: Core = driver.core
         self.answered = 0
@@ -145,7 +150,8 @@ class Attempt:
         clock, spec = self._core.clock, self._node.spec
         if spec is None:
             raise AssertionError(f"{self._node.id} has no connector")
-        self._context.current = event
+        self._context.begin(event)
+        self._driver.tries += 1
         seconds = self._node.policy.timeout or DEFAULT_TIMEOUT
         started = clock.now()
         arguments = (event.payload, event) if spec.wants_event else (event.payload,)

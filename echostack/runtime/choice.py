@@ -17,7 +17,7 @@ from echostack.core.payloads import FailedOver, Recovered
 from echostack.plan.model import PlanNode
 from echostack.runtime.breaker import Breaker
 from echostack.runtime.calls import Attempt, CallDriver
-from echostack.runtime.context import NodeContext, StreamInbox
+from echostack.runtime.context import NodeContext
 from echostack.runtime.failures import describe
 from echostack.runtime.flows import StreamDriver
 from echostack.runtime.wiring import Handle
@@ -103,21 +103,19 @@ class StreamChoice(StreamDriver):
             await self.core.clock.sleep(rest)
 
     async def _member(self, member: Member) -> None:
-        view = StreamInbox(self.core, self.inbox, self._hold)
-        view.replay(self._held)
-        self._held = []
-        await self.stream(member.target, view)
+        replay, self._held = self._held, []
+        await self.stream(member.target, member.context, replay)
 
-    def _hold(self, event: Event) -> None:
+    def _taken(self, event: Event) -> None:
         self._held.append(event)
         del self._held[:-HELD]
-        self._taken(event)
+        super()._taken(event)
 
-    def _answer_stream(self, answer: Any) -> None:
+    def _answering(self, answer: Any) -> None:
         if answer is not None:
             self._held.clear()
             for member in self.members:
                 if member.target is self.target and member.breaker.worked():
                     recovered = Recovered(member.node.id, "answers again", self._last.name)
                     self.failures.emit(member.node.id, recovered, self._last)
-        super()._answer_stream(answer)
+        super()._answering(answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import AsyncIterator, Callable
+from contextvars import ContextVar
 from typing import Any
 
 import structlog
@@ -19,6 +20,21 @@ from echostack.runtime.queues import Inbox
 Emit = Callable[[Payload, Event | None, str], None]
 
 
+class Work:
+    """The event that one task of a node works on, shared with the tasks which that task starts.
+
+    So what a cancelled task says in its cleanup is said for its own event, whatever the node works on by then.
+    """
+
+    __slots__ = ("context", "event")
+
+    def __init__(self, context: NodeContext, event: Event) -> None:
+        self.context, self.event = context, event
+
+
+_WORK: ContextVar[Work | None] = ContextVar("echostack_work", default=None)
+
+
 class NodeContext:
     """One node's Context. ``current`` is the event being worked on, which the idempotency key is made from."""
 
@@ -29,14 +45,28 @@ class NodeContext:
         self.compute: Compute = core.compute
         self.random: random.Random = core.random_for(node)
         self.conversation = conversation
-        self.current: Event | None = None
+        self.latest: Event | None = None
         self._emit = emit
         self._logger = structlog.get_logger("echostack").bind(session=core.session, node=node)
+
+    def begin(self, event: Event) -> Work:
+        """Say what the running task works on from here on; the answer's ``event`` may be moved on by its owner."""
+        work = Work(self, event)
+        _WORK.set(work)
+        self.latest = event
+        return work
+
+    @property
+    def current(self) -> Event | None:
+        """The event of the running task; in a callback that belongs to no task of the node, the latest one."""
+        work = _WORK.get()
+        return work.event if work is not None and work.context is self else self.latest
 
     @property
     def idempotency_key(self) -> str:
         """Of the event being worked on; outside of any, of the node itself."""
-        return idempotency_key(self.node, self.current) if self.current else f"{self.session}-{self.node}"
+        current = self.current
+        return idempotency_key(self.node, current) if current else f"{self.session}-{self.node}"
 
     def emit(self, payload: Payload, *, cause: Event | None = None, port: str = "") -> None:
         self._emit(payload, cause, port)
@@ -64,11 +94,15 @@ class StreamInbox:
     def __init__(self, core: Core, inbox: Inbox, on_taken: Callable[[Event], None]) -> None:
         self._core, self._inbox, self._on_taken = core, inbox, on_taken
         self._again: list[Event] = []
-        self.held: list[Event] | None = None
+        self._retired = False
 
     def replay(self, events: list[Event]) -> None:
         """Hand these out first: what a failed predecessor had taken and not answered."""
         self._again = list(events)
+
+    def retire(self) -> None:
+        """This run is over: it is handed nothing any more, whatever its cleanup asks for."""
+        self._retired = True
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
@@ -91,7 +125,7 @@ class StreamInbox:
         return event
 
     async def _next(self) -> Event | None:
-        while True:
+        while not self._retired:
             event = self._again.pop(0) if self._again else await self._inbox.take()
             if event is None:
                 return None
@@ -99,3 +133,4 @@ class StreamInbox:
                 self._on_taken(event)
                 return event
             self._core.counters.node(self._inbox.name).stale += 1
+        return None

@@ -51,6 +51,11 @@ class Driver:
         """Whether work is in progress or waiting."""
         return len(self.inbox) > 0
 
+    @property
+    def resting(self) -> bool:
+        """Whether nothing more comes of it unless something more reaches it."""
+        return not self.busy
+
     async def run(self) -> None:
         raise NotImplementedError
 

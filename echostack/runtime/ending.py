@@ -50,10 +50,14 @@ class Ending:
         return []
 
     def close_idle(self, is_source: Callable[[str], bool]) -> bool:
-        """Close every inbox still open, if none of their drivers is busy; whether that was so."""
-        waiting = [d for n, d in self._drivers.items() if not d.inbox.closed and not is_source(n)]
-        if any(d.busy for d in waiting):
+        """Close every inbox still open, if nothing more can reach one; whether that was so.
+
+        A driver whose inbox is closed is still giving its last answers until it has ended.
+        """
+        left = [d for n, d in self._drivers.items() if n not in self._gone and not is_source(n)]
+        if any(d.inbox.closed or not d.resting for d in left):
             return False
+        waiting = [d for d in left if not d.inbox.closed]
         for driver in waiting:
             driver.inbox.close()
         return True

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Sequence
 from typing import Any
 
-from echostack.core.errors import ConnectorFailure
+from echostack.core.errors import ConnectorFailure, UsageError
 from echostack.core.events import Event
 from echostack.core.kinds import Payload
 from echostack.plan.model import PlanNode
 from echostack.registry import Out
 from echostack.runtime import streams
 from echostack.runtime.context import NodeContext, StreamInbox
-from echostack.runtime.core import Core
+from echostack.runtime.core import Core, restamp
 from echostack.runtime.driver import Driver, Shared, released, settle
 from echostack.runtime.failures import retrying
 from echostack.runtime.playout import Playout
@@ -39,7 +39,7 @@ class StreamDriver(Driver):
         shared: Shared,
     ) -> None:
         super().__init__(core, node, inbox, handle, context, target, shared)
-        self.view = StreamInbox(core, inbox, self._taken)
+        self.view: StreamInbox | None = None
         self._last = core.root
         self._answered_since = True
         self._task: asyncio.Task[None] | None = None
@@ -51,9 +51,13 @@ class StreamDriver(Driver):
     def busy(self) -> bool:
         return len(self.inbox) > 0 or not self._answered_since
 
+    @property
+    def resting(self) -> bool:
+        """A stream need not answer what it takes; one that waits for more has nothing else to do that shows."""
+        return self.inbox.awaited
+
     def _taken(self, event: Event) -> None:
         self._last = event
-        self.context.current = event
         self.counters.received += 1
         if not event.payload.__kind__.lossy:
             self._answered_since = False
@@ -64,8 +68,8 @@ class StreamDriver(Driver):
             while True:
                 self._restart = False
                 self._release = asyncio.get_running_loop().create_future()
-                self._task = self.nursery.start(self._attempts(), f"{self.id} stream")
-                await released(self._task, self._release)
+                task = self._task = self.nursery.start(self._attempts(), f"{self.id} stream")
+                await released(task, self._release)
                 if not self._restart:
                     break
         finally:
@@ -80,25 +84,42 @@ class StreamDriver(Driver):
         try:
             async for attempt in retrying(self.node.policy, self.core.clock, self.context.random, before_retry):
                 with attempt:
-                    await self.stream(self.target, self.view)
+                    await self.stream(self.target, self.context)
         except Exception as error:
             self.failures.given_up(self.id, error, self._last)
 
-    async def stream(self, target: Any, view: StreamInbox) -> None:
-        """One run of the connector to its end; outputs are delivered as they come."""
+    async def stream(self, target: Any, context: NodeContext, replay: Sequence[Event] = ()) -> None:
+        """One run of the connector to its end; outputs are delivered as they come.
+
+        What it makes belongs to the event that *this run* took last: what a cancelled run still says in its cleanup
+        is never taken for an answer to the event that its successor works on.
+        """
+        scope = self.node.scope
+        work = context.begin(restamp(self.core.root, scope, self.core.epochs.numbers[scope]))
+
+        def taken(event: Event) -> None:
+            work.event = context.latest = event
+            self._taken(event)
+
+        view = self.view = StreamInbox(self.core, self.inbox, taken)
+        view.replay(list(replay))
         async for answer in target.run(view):
-            self._answer_stream(answer)
+            if self.view is view:
+                self._answering(answer)
+            if answer is not None:
+                self.answer(answer, work.event)
             if self.core.pressure.lanes:
                 await self.core.pressure.relieve()
-        self._answered_since = True
+        if self.view is view:
+            self._answered_since = True
 
-    def _answer_stream(self, answer: Any) -> None:
+    def _answering(self, answer: Any) -> None:
+        """Take note that the run that is in use answers."""
         if answer is None:
             return
         if not self._answered_since and self._taken_at is not None:
             self.counters.first_output_ms.append((self.core.clock.now() - self._taken_at) * 1000)
         self._answered_since = True
-        self.answer(answer, self._last)
 
     def interrupt(self) -> None:
         if self.node.scope == 0:
@@ -110,6 +131,10 @@ class StreamDriver(Driver):
         task, release = self._task, self._release
         if task is not None and not task.done():
             self._restart = True
+            self._task = None
+            if self.view is not None:
+                self.view.retire()
+                self.view = None
             self.reap(task)
             if release is not None:
                 settle(release)
@@ -168,7 +193,7 @@ class SinkDriver(Driver):
                     return
                 if self.core.epochs.current(event):
                     self.counters.received += 1
-                    self.playout.push(event)
+                    self._push(event)
                 else:
                     self.counters.stale += 1
         except Exception as error:
@@ -176,3 +201,10 @@ class SinkDriver(Driver):
         finally:
             self.playout.close()
             self.inbox.abandon()
+
+    def _push(self, event: Event) -> None:
+        try:
+            self.playout.push(event)
+        except UsageError as error:
+            # One piece that cannot be played silences nothing but itself.
+            self.failures.given_up(self.id, error, event)

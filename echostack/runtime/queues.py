@@ -178,6 +178,11 @@ class Inbox:
     def closed(self) -> bool:
         return self._closed
 
+    @property
+    def awaited(self) -> bool:
+        """Whether the consumer has taken everything and waits for more."""
+        return self._waiter is not None and not self
+
     def put(self, lane: Lane, event: Event) -> None:
         """Queue ``event`` in ``lane``, or in the control lane when its kind is control. Never waits."""
         if self._closed:
@@ -215,11 +220,13 @@ class Inbox:
             event = self.take_nowait()
             if event is not None or self._closed:
                 return event
-            self._waiter = asyncio.get_running_loop().create_future()
+            waiter = self._waiter = asyncio.get_running_loop().create_future()
             try:
-                await self._waiter
+                await waiter
             finally:
-                self._waiter = None
+                # A cancelled take may be cleaned up after its successor has begun to wait.
+                if self._waiter is waiter:
+                    self._waiter = None
 
     def close(self) -> None:
         """No more will be put; what is held can still be taken."""

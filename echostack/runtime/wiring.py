@@ -25,7 +25,9 @@ from echostack.core.payloads import AgentMessage, AgentMessagePartial
 from echostack.language.guard import Else, predicate
 from echostack.plan.model import ENGINE, Plan, PlanEdge
 from echostack.registry import Forward, Out
+from echostack.runtime.context import NodeContext
 from echostack.runtime.core import Core, Deliver, Push, with_payload
+from echostack.runtime.errorloops import ErrorLoops
 from echostack.runtime.queues import Inbox, Lane
 from echostack.runtime.resample import Resampler
 
@@ -41,6 +43,7 @@ class FusedNode:
 
     call: Callable[..., Any]
     wants_event: bool = False
+    context: NodeContext | None = None  # of a node that asked for it: told what each call is about
 
 
 @dataclass(slots=True)
@@ -70,6 +73,7 @@ class Wiring:
         self._plan = plan
         self._parts = parts
         self._observers: list[tuple[tuple[EventPattern, ...] | None, Observer]] = []
+        self._watching: dict[str, tuple[Observer, ...]] = {}
         self._out: dict[str, list[PlanEdge]] = {}
         for edge in plan.edges:
             self._out.setdefault(edge.source, []).append(edge)
@@ -80,6 +84,7 @@ class Wiring:
         self._handles: list[Handle] = []
         self._engine_edges = [(EventPattern.parse(e.pattern), e) for e in self._out.get(ENGINE, ()) if e.pattern]
         self._engine_routes: list[tuple[EventPattern, _Route]] = []
+        self._loops = ErrorLoops(plan)
         core.engine_emit = self.engine_emit
         self.compose()
 
@@ -100,7 +105,11 @@ class Wiring:
         return stop
 
     def _watchers(self, name: str) -> tuple[Observer, ...]:
-        return tuple(o for ps, o in self._observers if ps is None or any(p.matches(name) for p in ps))
+        found = self._watching.get(name)
+        if found is None:
+            found = tuple(o for ps, o in self._observers if ps is None or any(p.matches(name) for p in ps))
+            self._watching[name] = found
+        return found
 
     # -- what drivers hold -------------------------------------------------------------------------------------
 
@@ -119,6 +128,7 @@ class Wiring:
         """Build every push anew for the present observers."""
         self._core.counters.forget_settlers()
         self._entries.clear()
+        self._watching.clear()
         self._delivers.clear()
         self._engine_routes = [(p, self._route(e)) for p, e in self._engine_edges]
         for handle in self._handles:
@@ -141,9 +151,15 @@ class Wiring:
         event = Event(name, payload, core.session, core.next_seq(), core.clock.now(), 0, 0, cause.seq, "", node)
         for watch in self._watchers(name):
             watch(event)
+        loops = self._loops if stage == "error" else None
+        if loops is not None:
+            loops.made(event, node, cause)
         for pattern, route in self._engine_routes:
-            # A node that fails on an error event must not be fed its own failure again.
-            if pattern.matches(name) and isinstance(payload, route.edge.payloads) and route.edge.target != node:
+            if not pattern.matches(name) or not isinstance(payload, route.edge.payloads):
+                continue
+            if loops is not None and not loops.admits(route.edge, node, cause):
+                continue
+            if route.test is None or route.test(payload):
                 route.push(payload, event)
         return event
 
@@ -200,7 +216,7 @@ class Wiring:
     def _lean(self, node: str, deliver: Deliver) -> Deliver | None:
         """A way out without an envelope, where nobody could see one: straight into the only consumer's code."""
         onward = self._plain_successor(node, whole_chain=False)
-        if onward is None:
+        if onward is None or self._messages_ahead(onward):
             return None
         entry, carried = self._entry(onward), self._edges(node)[0].payloads
         counters = self._core.counters.node(node)
@@ -213,6 +229,19 @@ class Wiring:
                 deliver(payload, cause, port)
 
         return pass_on
+
+    def _messages_ahead(self, node: str) -> bool:
+        """Whether a message would be made from here on before the next envelope: its id comes from its cause's
+        number, so two outputs of one node must then be two events."""
+        seen: set[str] = set()
+        at: str | None = node
+        while at is not None and at not in seen:
+            seen.add(at)
+            spec = self._plan.nodes[at].spec
+            if spec is not None and set(spec.produces) & set(MESSAGES):
+                return True
+            at = self._plain_successor(at, whole_chain=False)
+        return False
 
     def _forward(self, node: str) -> Callable[[Event, str], None]:
         """Pass an event through ``node`` unchanged, along the edges of ``port``."""
@@ -253,24 +282,36 @@ class Wiring:
             push = self._entering(edge.enters, push)
         test = None if edge.guard is None or isinstance(edge.guard, Else) else self._tests[edge.id]
         if edge.siblings:
-            tests = [self._tests[s] for s in edge.siblings]
-            test = lambda payload: not any(t(payload) for t in tests)  # noqa: E731
+            by_id = {e.id: e for e in self._out[edge.source]}
+            # A sibling's guard is about the kinds that the sibling carries, and may name fields that others lack.
+            tests = [(by_id[s].payloads, self._tests[s]) for s in edge.siblings]
+            test = lambda payload: not any(isinstance(payload, ps) and t(payload) for ps, t in tests)  # noqa: E731
         return _Route(edge, push, test)
 
     def _resampling(self, edge: PlanEdge, onward: Push) -> Push:
         wanted = edge.resample
         if wanted is None:
             raise AssertionError(f"{edge.id} has no format to convert to")
+        fail = self._parts.fail
+
+        def convert(payload: Any) -> bytes:
+            resampler = self._resamplers.get(edge.id)
+            if resampler is None or resampler.source != payload.format:
+                resampler = self._resamplers[edge.id] = Resampler(payload.format, wanted)
+            pcm = resampler.push(payload.pcm)
+            if getattr(payload, "final", False):
+                pcm += resampler.flush()
+                del self._resamplers[edge.id]
+            return pcm
 
         def push(payload: Any, event: Event) -> None:
             if payload.format != wanted:
-                resampler = self._resamplers.get(edge.id)
-                if resampler is None or resampler.source != payload.format:
-                    resampler = self._resamplers[edge.id] = Resampler(payload.format, wanted)
-                pcm = resampler.push(payload.pcm)
-                if getattr(payload, "final", False):
-                    pcm += resampler.flush()
-                    del self._resamplers[edge.id]
+                try:
+                    pcm = convert(payload)
+                except Exception as error:
+                    # Contained on this edge: the node's other edges have their own use for the audio.
+                    fail(edge.target, error, event)
+                    return
                 event = with_payload(event, _converted(payload, pcm, wanted.rate, wanted.channels))
             onward(event.payload, event)
 
@@ -296,12 +337,14 @@ class Wiring:
     def _step(self, node: str) -> Push:
         """Call one fused node and deliver whatever it answers."""
         fused, fail = self._parts.fused[node], self._parts.fail
-        call, wants_event = fused.call, fused.wants_event
+        call, wants_event, context = fused.call, fused.wants_event, fused.context
         deliver, forward = self._deliver(node), self._forward(node)
         counters = self._core.counters.node(node)
 
         def step(payload: Payload, cause: Event) -> None:
             counters.received += 1
+            if context is not None:
+                context.latest = cause
             try:
                 answer = call(payload, cause) if wants_event else call(payload)
                 if answer is None:
@@ -342,10 +385,12 @@ class Wiring:
         target, target_spec = self._parts.fused.get(edge.target), self._plan.nodes[edge.target].spec
         if edge.guard or edge.port or edge.queue or edge.resample or edge.enters or edge.target == node:
             return None
-        if target is None or target_spec is None or target.wants_event or target_spec.forwards:
+        if target is None or target_spec is None or target.wants_event or target.context or target_spec.forwards:
             return None
         if not whole_chain:
             return edge.target if not set(spec.produces) & set(MESSAGES) else None
+        if self._parts.fused[node].context is not None:
+            return None
         one = spec.single_output and len(spec.produces) == 1 and spec.produces[0] in edge.payloads
         bare = one and not self._parts.fused[node].wants_event and spec.produces[0] not in MESSAGES
         return edge.target if bare and target_spec.single_output else None
