@@ -70,7 +70,7 @@ class TurnKeeper:
                 self._words_came(event, payload.end)
             case TextSegment():
                 self._collect(payload, event)
-                self._unconfirmed += 1
+                self._unconfirmed += bool(payload.text.strip())
                 return [payload, *self._end_if_due()]
             case Text():
                 return [*self._demote(payload, event), *self._end_if_due()]

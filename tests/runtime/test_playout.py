@@ -369,7 +369,7 @@ async def test_a_cut_costs_the_same_with_a_big_backlog() -> None:
 
     async def cost(pieces: int) -> float:
         best = 1.0
-        for _ in range(15):
+        for _ in range(7):
             async with stage(max_ahead=1e6) as s:
                 backlog(s, pieces)
                 await s.clock.sleep(0.1)
@@ -378,7 +378,7 @@ async def test_a_cut_costs_the_same_with_a_big_backlog() -> None:
                 best = min(best, time.perf_counter() - before)
         return best
 
-    small, big = await cost(100), await cost(20_000)
+    small, big = await cost(100), await cost(10_000)
     assert big < 20 * small + 50e-6
 
 

@@ -140,12 +140,15 @@ async def test_a_text_after_its_own_segments_adds_no_word_twice() -> None:
     ear = Ear("silence", 0.5)
     ear.feed(SpeechStarted(0.1), "vad")
     ear.feed(TextSegment("I would like"))
+    ear.feed(TextSegment(""))
     ear.feed(TextSegment("a table"))
     assert ear.feed(Text("I would like a table.")) == []
     ear.feed(TextSegment("for two"))
+    ear.feed(TextSegment(" "))
+    assert ear.feed(Text("for two!")) == []
     ear.feed(SpeechStopped(ear.clock.now()), "vad")
     await ear.clock.sleep(1)
-    assert [t[1] for t in ear.turns] == ["I would like a table. for two"]
+    assert [t[1] for t in ear.turns] == ["I would like a table. for two!"]
 
 
 @virtual
