@@ -91,6 +91,10 @@ class Dialogue:
         questions = [(q, i) for i, f in enumerate(settings.facts) for q in f.ask]
         self._owners = [i for _, i in questions]
         self._questions = Index([q for q, _ in questions], self._synonyms)
+        # "How do I get there" has no telling word to find it by: such a question is known by all of its words.
+        self._plain_questions = [
+            (stems, i) for q, i in questions if (t := tokenise(q)) and _untelling(t) and (stems := _stems(t))
+        ]
         self._passages = Index([" ".join((*f.ask, f.say)) for f in settings.facts], self._synonyms)
         self._phrases = {key: [Pattern(p) for p in phrases] for key, phrases in _PHRASES.items()}
         self._rotation: dict[str, int] = {}
@@ -270,7 +274,11 @@ class Dialogue:
         return best
 
     def _best_fact(self, tokens: tuple[Token, ...]) -> _Choice | None:
-        if all(t.common and t.word not in PLACE_AND_TIME for t in tokens):
+        said = _stems(tokens)
+        for stems, owner in self._plain_questions:
+            if any(said[at : at + len(stems)] == stems for at in range(len(said))):
+                return _Choice(1.0, fact=owner)
+        if _untelling(tokens):
             return None
         scores: dict[int, float] = {}
         for hit in self._questions.questions(tokens):
@@ -400,6 +408,14 @@ class Dialogue:
         self._last = Said(text, rule, offered)
         self._said = [*self._said[-9:], text]
         return text
+
+
+def _untelling(tokens: tuple[Token, ...]) -> bool:
+    return all(t.common and t.word not in PLACE_AND_TIME for t in tokens)
+
+
+def _stems(tokens: tuple[Token, ...]) -> tuple[str, ...]:
+    return tuple(t.stem for t in tokens if t.word not in FILLERS)
 
 
 def _rest(whole: str, heard: str) -> str:

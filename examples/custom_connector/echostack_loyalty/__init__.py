@@ -1,0 +1,1 @@
+"""A package of one connector for EchoStack, as a pattern for your own."""
