@@ -45,7 +45,7 @@ def find(work: Work, name: str, place: Provenance | None) -> ConnectorSpec | Non
         spec = work.registry.get(name)
     except EchoStackError as error:
         work.report(
-            BROKEN_CONNECTOR, f"{name} cannot be loaded: {error}", place,
+            BROKEN_CONNECTOR, str(error), place,
             help="mend or reinstall the package that provides it",
         )  # fmt: skip
         return None

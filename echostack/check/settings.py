@@ -23,7 +23,7 @@ def validate(work: Work, resolved: Resolved) -> None:
     spec, raw = resolved.spec, resolved.node.settings or _EMPTY
     assert spec is not None
     wanted = env_names(raw)
-    resolved.missing_env = tuple(n for n, ref in wanted.items() if n not in work.env and ref.default is None)
+    resolved.missing_env = tuple(sorted(n for n, r in wanted.items() if n not in work.env and r.default is None))
     data = plain(raw, work.env)
     hidden = [s for s in (*_secret_values(spec.settings, data), *(work.env.get(n, "") for n in wanted)) if s]
     try:

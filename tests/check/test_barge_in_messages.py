@@ -14,9 +14,9 @@ def test_never_interrupted() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:11-14 W0509 what reaches egress.livekit can never be interrupted',
-        '  note: `barge_in: off` lets the agent talk on while the caller speaks',
-        '  help: remove `barge_in: off`; to protect single messages, make those uninterruptible',
+        "3:11-14 W0509 what reaches egress.livekit can never be interrupted",
+        "  note: `barge_in: off` lets the agent talk on while the caller speaks",
+        "  help: remove `barge_in: off`; to protect single messages, make those uninterruptible",
     ]
 
 
@@ -29,8 +29,8 @@ def test_barge_in_without_speech() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:11-30 W0510 `barge_in:` has no effect here: no speech goes out',
-        '  help: remove it, or write `barge_in: off`',
+        "3:11-30 W0510 `barge_in:` has no effect here: no speech goes out",
+        "  help: remove it, or write `barge_in: off`",
     ]
 
 
@@ -43,7 +43,7 @@ def test_barge_in_on_nothing() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:16-48 E0511 no node makes processing.silero.speech_started, so nothing could ever interrupt',
+        "3:16-48 E0511 no node makes processing.silero.speech_started, so nothing could ever interrupt",
         "  help: did you mean 'processing.webrtc.speech_started'?",
     ]
 
@@ -57,10 +57,10 @@ def test_barge_in_without_vad() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:11-26 E0512 barge-in listens through acme.vad, which is not known here',
+        "3:11-26 E0512 barge-in listens through acme.vad, which is not known here",
         (
-            '  help: install or add that connector, name another with `barge_in: {vad: vendor.vad}`, or write '
-            '`barge_in: off`'
+            "  help: install or add that connector, name another with `barge_in: {vad: vendor.vad}`, or write "
+            "`barge_in: off`"
         ),
     ]
 
@@ -74,8 +74,8 @@ def test_barge_in_vad_is_none() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:11-33 E0512 barge-in cannot listen through sentiment.score: it takes text and makes sentiment',
-        '  help: `barge_in.vad` names a connector that takes audio_frame and makes speech_started',
+        "3:11-33 E0512 barge-in cannot listen through sentiment.score: it takes text and makes sentiment",
+        "  help: `barge_in.vad` names a connector that takes audio_frame and makes speech_started",
     ]
 
 

@@ -14,9 +14,9 @@ def test_fallback_makes_other_things() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:21-52 E0414 sentiment.score cannot stand in for the other members of reprompt.say ?? sentiment.score',
-        '  note: elevenlabs.tts is given agent_message, and sentiment.score makes none of it',
-        '  help: choose a connector that makes the same kind',
+        "3:21-52 E0414 sentiment.score cannot stand in for the other members of reprompt.say ?? sentiment.score",
+        "  note: elevenlabs.tts is given agent_message, and sentiment.score makes none of it",
+        "  help: choose a connector that makes the same kind",
     ]
 
 
@@ -29,12 +29,12 @@ def test_fallback_takes_other_things() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:21-46 E0414 piper.tts cannot stand in for the other members of reprompt.say ?? piper.tts',
-        '  note: elevenlabs.tts is given agent_message, and piper.tts makes none of it',
-        '  help: choose a connector that makes the same kind',
-        '3:21-46 E0414 the members of reprompt.say ?? piper.tts take nothing in common',
-        '  note: reprompt.say takes text; piper.tts takes agent_message',
-        '  help: a choice is fed once, whichever member works: choose connectors that take the same kind',
+        "3:21-46 E0414 piper.tts cannot stand in for the other members of reprompt.say ?? piper.tts",
+        "  note: elevenlabs.tts is given agent_message, and piper.tts makes none of it",
+        "  help: choose a connector that makes the same kind",
+        "3:21-46 E0414 the members of reprompt.say ?? piper.tts take nothing in common",
+        "  note: reprompt.say takes text; piper.tts takes agent_message",
+        "  help: a choice is fed once, whichever member works: choose connectors that take the same kind",
     ]
 
 
@@ -47,10 +47,10 @@ def test_fallback_formats() -> None:
     )
     assert told(findings).split("\n") == [
         (
-            '2:36-62 E0415 the members of deepgram.stt ?? narrow.stt need different audio: deepgram.stt 16 kHz '
-            'mono, narrow.stt 8 kHz mono'
+            "2:36-62 E0415 the members of deepgram.stt ?? narrow.stt need different audio: deepgram.stt 16 kHz "
+            "mono, narrow.stt 8 kHz mono"
         ),
-        '  help: set them to the same rate and number of channels',
+        "  help: set them to the same rate and number of channels",
     ]
 
 
@@ -63,6 +63,6 @@ def test_fallback_differs() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '2:36-63 W0418 while whisper.stt stands in, transcript.log gets no text.partial',
-        '  note: the other members of deepgram.stt ?? whisper.stt make it, whisper.stt does not',
+        "2:36-63 W0418 while whisper.stt stands in, transcript.log gets no text.partial",
+        "  note: the other members of deepgram.stt ?? whisper.stt make it, whisper.stt does not",
     ]

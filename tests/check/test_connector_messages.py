@@ -30,7 +30,7 @@ def test_unknown_connector_of_a_known_vendor() -> None:
         "3:21-36 E0401 there is no connector 'anthropic.judge'",
         (
             "  help: the extra 'anthropic' holds what anthropic needs: pip install 'echostack[anthropic]'; or "
-            'name the module that declares anthropic.judge with --plugin'
+            "name the module that declares anthropic.judge with --plugin"
         ),
     ]
 
@@ -44,7 +44,7 @@ def test_unknown_transport() -> None:
     )
     assert told(findings).split("\n") == [
         "2:5-29 E0401 there is no transport 'zoom' with an ingress",
-        '  help: there are file, livekit, sms; --plugin names a module that declares more',
+        "  help: there are file, livekit, sms; --plugin names a module that declares more",
     ]
 
 
@@ -94,7 +94,7 @@ def test_setting_out_of_bounds() -> None:
     assert told(findings).split("\n") == [
         (
             "4:5-9 E0410 the setting 'rate' of deepgram.stt is wrong: input should be greater than or equal to "
-            '8000, not 400'
+            "8000, not 400"
         ),
     ]
 
@@ -113,7 +113,7 @@ def test_setting_missing() -> None:
     )
     assert told(findings).split("\n") == [
         "2:3-12 E0409 crm.write needs the setting 'url'",
-        '  help: add it under `connectors:`: crm.write: {url: ...} (Where the CRM listens.)',
+        "  help: add it under `connectors:`: crm.write: {url: ...} (Where the CRM listens.)",
     ]
 
 
@@ -156,7 +156,7 @@ def test_declared_and_not_used() -> None:
     )
     assert told(findings).split("\n") == [
         "2:3-18 W0419 'sentiment.score' is declared, and no rule uses it",
-        '  help: name it in a rule, or remove it',
+        "  help: name it in a rule, or remove it",
     ]
 
 
@@ -173,8 +173,8 @@ def test_playbook_unknown() -> None:
     )
     assert told(findings).split("\n") == [
         "1:13-19 E0417 the playbook 'booker' cannot run yet",
-        '  note: this version of EchoStack reads playbooks and checks their names, but does not run them',
-        '  help: leave it out, with the rules that end in it',
+        "  note: this version of EchoStack reads playbooks and checks their names, but does not run them",
+        "  help: leave it out, with the rules that end in it",
         "5:35-49 E0416 'boker.playbook' names no entry of `playbooks:`",
         "  help: did you mean 'booker.playbook'?",
     ]
@@ -193,6 +193,6 @@ def test_playbook_cannot_run() -> None:
     )
     assert told(findings).split("\n") == [
         "1:13-19 E0417 the playbook 'booker' cannot run yet",
-        '  note: this version of EchoStack reads playbooks and checks their names, but does not run them',
-        '  help: leave it out, with the rules that end in it',
+        "  note: this version of EchoStack reads playbooks and checks their names, but does not run them",
+        "  help: leave it out, with the rules that end in it",
     ]

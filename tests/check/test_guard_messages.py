@@ -15,7 +15,7 @@ def test_guard_unknown_field() -> None:
     )
     assert told(findings).split("\n") == [
         "3:21-31 E0411 text has no field 'confidense'",
-        '  label: this arrow carries text',
+        "  label: this arrow carries text",
         "  help: did you mean 'confidence'?",
     ]
 
@@ -30,7 +30,7 @@ def test_guard_compares_text_with_a_number() -> None:
     )
     assert told(findings).split("\n") == [
         "3:21-31 E0412 'text' is a text: `<` cannot compare it with 0.4, a number",
-        '  help: `echostack connectors` shows the fields of what a connector makes',
+        "  help: `echostack connectors` shows the fields of what a connector makes",
     ]
 
 
@@ -44,7 +44,7 @@ def test_guard_never_equal() -> None:
     )
     assert told(findings).split("\n") == [
         "3:21-41 E0412 'confidence' is a number, and never equal to 'high', a text",
-        '  help: `echostack connectors` shows the fields of what a connector makes',
+        "  help: `echostack connectors` shows the fields of what a connector makes",
     ]
 
 
@@ -58,7 +58,7 @@ def test_guard_number_alone() -> None:
     )
     assert told(findings).split("\n") == [
         "3:21-31 E0412 'confidence' is a number, which says neither yes nor no: compare it with something",
-        '  help: `echostack connectors` shows the fields of what a connector makes',
+        "  help: `echostack connectors` shows the fields of what a connector makes",
     ]
 
 
@@ -72,7 +72,7 @@ def test_guard_membership() -> None:
     )
     assert told(findings).split("\n") == [
         "3:40-41 E0412 'language' is a text, and never equal to 3, a number",
-        '  help: `echostack connectors` shows the fields of what a connector makes',
+        "  help: `echostack connectors` shows the fields of what a connector makes",
     ]
 
 
@@ -85,8 +85,8 @@ def test_guard_fields_of_two_kinds() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:38-73 E0411 no kind on this arrow has all the fields of its guard: it carries text, intent',
-        '  help: write one rule for each kind',
+        "3:38-73 E0411 no kind on this arrow has all the fields of its guard: it carries text, intent",
+        "  help: write one rule for each kind",
     ]
 
 
@@ -99,6 +99,6 @@ def test_else_alone() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:21-25 E0413 `else` has nothing to be the other case of: no other rule from deepgram.stt has a guard',
-        '  help: guard another rule that starts at deepgram.stt, or write a plain arrow',
+        "3:21-25 E0413 `else` has nothing to be the other case of: no other rule from deepgram.stt has a guard",
+        "  help: guard another rule that starts at deepgram.stt, or write a plain arrow",
     ]

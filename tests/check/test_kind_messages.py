@@ -40,8 +40,8 @@ def test_transport_lacks_the_kind() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '2:5-25 E0404 ingress.livekit makes no text',
-        '  help: it makes audio_frame, data: write ingress.livekit.audio_frame',
+        "2:5-25 E0404 ingress.livekit makes no text",
+        "  help: it makes audio_frame, data: write ingress.livekit.audio_frame",
     ]
 
 
@@ -53,8 +53,8 @@ def test_egress_lacks_the_kind() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '2:68-96 E0404 egress.livekit takes no agent_message',
-        '  help: it takes audio_chunk.stream, audio_chunk: write egress.livekit.audio_chunk.stream',
+        "2:68-96 E0404 egress.livekit takes no agent_message",
+        "  help: it takes audio_chunk.stream, audio_chunk: write egress.livekit.audio_chunk.stream",
     ]
 
 
@@ -69,8 +69,8 @@ def test_pattern_without_a_producer() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:5-24 E0405 no event matches processing.*.intent',
-        '  help: what makes intent is intent.router',
+        "3:5-24 E0405 no event matches processing.*.intent",
+        "  help: what makes intent is intent.router",
     ]
 
 
@@ -83,8 +83,8 @@ def test_pattern_of_a_misspelt_source() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:5-29 E0405 no event matches processing.deepgran.text',
-        '  note: the events of this kind are processing.deepgram.text',
+        "3:5-29 E0405 no event matches processing.deepgran.text",
+        "  note: the events of this kind are processing.deepgram.text",
         "  help: did you mean 'deepgram'?",
     ]
 
@@ -98,12 +98,12 @@ def test_error_pattern_of_nobody() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:5-26 E0405 no event matches error.whisper.timeout',
+        "3:5-26 E0405 no event matches error.whisper.timeout",
         (
-            '  note: the events of this kind are error.livekit.timeout, error.deepgram.timeout, '
-            'error.claude.timeout, error.elevenlabs.timeout, error.alert.timeout'
+            "  note: the events of this kind are error.livekit.timeout, error.deepgram.timeout, "
+            "error.claude.timeout, error.elevenlabs.timeout, error.alert.timeout"
         ),
-        '  help: name a source of this graph, or `*` for any',
+        "  help: name a source of this graph, or `*` for any",
     ]
 
 
@@ -115,12 +115,12 @@ def test_kinds_do_not_meet() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '2:52-66 E0406 nothing that deepgram.stt makes is taken by elevenlabs.tts',
-        '  label: elevenlabs.tts takes agent_message, agent_message.partial',
-        '  at 2:36-48: deepgram.stt makes text, text.partial, text.segment',
+        "2:52-66 E0406 nothing that deepgram.stt makes is taken by elevenlabs.tts",
+        "  label: elevenlabs.tts takes agent_message, agent_message.partial",
+        "  at 2:36-48: deepgram.stt makes text, text.partial, text.segment",
         (
-            '  help: what could stand between them: claude.agent (takes text, makes agent_message, '
-            'agent_message.partial); or reprompt.say (takes text, makes agent_message)'
+            "  help: what could stand between them: claude.agent (takes text, makes agent_message, "
+            "agent_message.partial); or reprompt.say (takes text, makes agent_message)"
         ),
     ]
 
@@ -133,12 +133,12 @@ def test_kinds_far_apart() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '2:36-48 E0406 nothing that ingress.livekit.audio_frame carries is taken by claude.agent',
-        '  label: claude.agent takes text, intent, documents',
-        '  at 2:5-32: ingress.livekit.audio_frame carries audio_frame',
+        "2:36-48 E0406 nothing that ingress.livekit.audio_frame carries is taken by claude.agent",
+        "  label: claude.agent takes text, intent, documents",
+        "  at 2:5-32: ingress.livekit.audio_frame carries audio_frame",
         (
-            '  help: what could stand between them: deepgram.stt (takes audio_frame, makes text); or narrow.stt '
-            '(takes audio_frame, makes text); or whisper.stt (takes audio_frame, makes text)'
+            "  help: what could stand between them: deepgram.stt (takes audio_frame, makes text); or narrow.stt "
+            "(takes audio_frame, makes text); or whisper.stt (takes audio_frame, makes text)"
         ),
     ]
 
@@ -152,10 +152,10 @@ def test_pattern_kinds_do_not_meet() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:40-55 E0406 nothing that processing.claude.agent_message makes is taken by sentiment.score',
-        '  label: sentiment.score takes text',
-        '  at 3:5-36: processing.claude.agent_message matches agent_message',
-        '  help: no connector known here turns the one into the other',
+        "3:40-55 E0406 nothing that processing.claude.agent_message makes is taken by sentiment.score",
+        "  label: sentiment.score takes text",
+        "  at 3:5-36: processing.claude.agent_message matches agent_message",
+        "  help: no connector known here turns the one into the other",
     ]
 
 
@@ -185,5 +185,5 @@ def test_port_of_a_node_without_ports() -> None:
     )
     assert told(findings).split("\n") == [
         "3:5-22 E0407 deepgram.stt has no port 'left'",
-        '  help: it has no ports',
+        "  help: it has no ports",
     ]

@@ -15,8 +15,8 @@ def test_cycle_by_accident() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '4:5-27 E0501 events go round in a circle: echo.text -> echo.text',
-        '  help: if it is meant, mark the rule that closes it: {cycle: true, queue: 8, overflow: drop_oldest}',
+        "4:5-27 E0501 events go round in a circle: echo.text -> echo.text",
+        "  help: if it is meant, mark the rule that closes it: {cycle: true, queue: 8, overflow: drop_oldest}",
     ]
 
 
@@ -32,10 +32,10 @@ def test_cycle_of_three() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:48-70 E0501 events go round in a circle: echo.text -> again.text -> more.text -> echo.text',
-        '  at 3:21-44: echo.text -> again.text',
-        '  at 3:34-57: again.text -> more.text',
-        '  help: if it is meant, mark the rule that closes it: {cycle: true, queue: 8, overflow: drop_oldest}',
+        "3:48-70 E0501 events go round in a circle: echo.text -> again.text -> more.text -> echo.text",
+        "  at 3:21-44: echo.text -> again.text",
+        "  at 3:34-57: again.text -> more.text",
+        "  help: if it is meant, mark the rule that closes it: {cycle: true, queue: 8, overflow: drop_oldest}",
     ]
 
 
@@ -48,9 +48,9 @@ def test_pattern_feeds_itself() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:5-35 E0502 processing.*.text feeds echo.text, whose own events it matches',
-        '  note: echo.text would work on what it made itself, without end',
-        '  help: name the source instead of `*`, or subscribe to another kind',
+        "3:5-35 E0502 processing.*.text feeds echo.text, whose own events it matches",
+        "  note: echo.text would work on what it made itself, without end",
+        "  help: name the source instead of `*`, or subscribe to another kind",
     ]
 
 
@@ -64,9 +64,9 @@ def test_cycle_that_blocks() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '4:5-27 E0503 the cycle echo.text -> echo.text can deadlock: every queue on it blocks when it is full',
-        '  note: each node of it can come to wait for the next, and then none goes on',
-        '  help: let one queue drop: {cycle: true, queue: 8, overflow: drop_oldest}',
+        "4:5-27 E0503 the cycle echo.text -> echo.text can deadlock: every queue on it blocks when it is full",
+        "  note: each node of it can come to wait for the next, and then none goes on",
+        "  help: let one queue drop: {cycle: true, queue: 8, overflow: drop_oldest}",
     ]
 
 
@@ -79,8 +79,8 @@ def test_cycle_that_is_none() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:5-36 W0504 deepgram.stt -> sentiment.score is marked as a cycle, and is on none',
-        '  help: remove `cycle: true`',
+        "3:5-36 W0504 deepgram.stt -> sentiment.score is marked as a cycle, and is on none",
+        "  help: remove `cycle: true`",
     ]
 
 
@@ -93,11 +93,8 @@ def test_nothing_feeds() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:5-21 W0505 nothing feeds knowledge.search',
-        (
-            '  help: write a rule that ends in knowledge.search; without one, only events that a program emits '
-            'reach it'
-        ),
+        "3:5-21 W0505 nothing feeds knowledge.search",
+        ("  help: write a rule that ends in knowledge.search; without one, only events that a program emits reach it"),
     ]
 
 
@@ -109,8 +106,8 @@ def test_goes_nowhere() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '2:52-64 W0506 claude.agent makes agent_message, agent_message.partial, and no rule takes it further',
-        '  help: write a rule that begins with claude.agent, or remove it',
+        "2:52-64 W0506 claude.agent makes agent_message, agent_message.partial, and no rule takes it further",
+        "  help: write a rule that begins with claude.agent, or remove it",
     ]
 
 
@@ -125,7 +122,7 @@ def test_port_goes_nowhere() -> None:
     )
     assert told(findings).split("\n") == [
         "3:21-34 W0515 what leaves intent.router by the port 'other' goes nowhere",
-        '  help: write a rule that begins with intent.router:other',
+        "  help: write a rule that begins with intent.router:other",
     ]
 
 
@@ -138,9 +135,9 @@ def test_words_may_be_lost() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:5-36 W0507 `overflow: latest` may drop text on the way to sentiment.score',
-        '  note: events of this kind are words and facts: nothing brings a lost one back',
-        '  help: use `overflow: block`, with a longer queue where bursts are expected',
+        "3:5-36 W0507 `overflow: latest` may drop text on the way to sentiment.score",
+        "  note: events of this kind are words and facts: nothing brings a lost one back",
+        "  help: use `overflow: block`, with a longer queue where bursts are expected",
     ]
 
 
@@ -153,9 +150,9 @@ def test_twice_the_same() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:5-33 W0508 claude.agent would get text from deepgram.stt twice',
-        '  at 2:36-64: it comes this way already',
-        '  help: the second is left out; remove one of the two rules',
+        "3:5-33 W0508 claude.agent would get text from deepgram.stt twice",
+        "  at 2:36-64: it comes this way already",
+        "  help: the second is left out; remove one of the two rules",
     ]
 
 
@@ -170,10 +167,10 @@ def test_live_audio_blocked() -> None:
     assert told(findings).split("\n") == [
         (
             "2:5-50 W0516 denoise.filter takes about 30 ms for a frame, and `overflow: block` makes the caller's "
-            'audio wait for it'
+            "audio wait for it"
         ),
-        '  note: a frame comes every 20 ms: the call falls behind, and stays behind',
-        '  help: leave `overflow` out: audio then drops its oldest frames',
+        "  note: a frame comes every 20 ms: the call falls behind, and stays behind",
+        "  help: leave `overflow` out: audio then drops its oldest frames",
     ]
 
 
@@ -186,11 +183,8 @@ def test_over_budget() -> None:
         """
     )
     assert told(findings).split("\n") == [
-        '3:26-31 W0514 a reply is expected after 780 ms, and the budget is 500 ms',
-        (
-            '  note: deepgram.stt 250 + claude.agent 350 + elevenlabs.tts 180 = 780 ms, as the connectors declare'
-            ' it'
-        ),
-        '  note: one call in twenty: 1700 ms or more',
-        '  help: choose faster connectors for the largest of these, or raise the budget',
+        "3:26-31 W0514 a reply is expected after 780 ms, and the budget is 500 ms",
+        ("  note: deepgram.stt 250 + claude.agent 350 + elevenlabs.tts 180 = 780 ms, as the connectors declare it"),
+        "  note: one call in twenty: 1700 ms or more",
+        "  help: choose faster connectors for the largest of these, or raise the budget",
     ]
