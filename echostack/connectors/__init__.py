@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Final
 
 BUILTIN: Final[dict[str, str]] = {
+    "egress.app": "echostack.connectors.app_egress:AppEgress",
     "egress.file": "echostack.connectors.file_egress:FileEgress",
     "egress.speaker": "echostack.connectors.speaker_egress:SpeakerEgress",
     "faq.agent": "echostack.connectors.faq_agent:FaqAgent",
     "http.request": "echostack.connectors.http_request:HttpRequest",
+    "ingress.app": "echostack.connectors.app_ingress:AppIngress",
     "ingress.file": "echostack.connectors.file_ingress:FileIngress",
     "ingress.mic": "echostack.connectors.mic_ingress:MicIngress",
     "intent.router": "echostack.connectors.intent_router:IntentRouter",
