@@ -92,7 +92,7 @@ def test_a_json_rule_with_escapes() -> None:
     document, findings = read(text, "f.json")
     assert cut(text, document.pipeline[0].stages[1].span) == "b"
     assert document.pipeline[0].stages[1].span.column == 25
-    assert [(d.code.id, str(d.span)) for d in findings.items] == [("E0240", "f.json:2:31")]
+    assert [(d.code.id, str(d.span)) for d in findings.items] == [("E0240", "f.json:2:30")]
 
 
 def test_keys_and_values() -> None:
