@@ -66,7 +66,7 @@ class Rule(ConnectorSettings):
     set: dict[str, str | int | float | bool] = Field(default_factory=dict)
     """Slots to write into the conversation; texts may hold {slots}."""
     needs: dict[str, str] = Field(default_factory=dict)
-    """Slots to find out before ``say``, each with the question to ask; asked in this order, never twice."""
+    """Slots to find out before ``say``, each with the question to ask; asked in this order, known ones never."""
     kinds: dict[str, SlotKind] = Field(default_factory=dict)
     """What a slot holds: name, number, time, day, phone, yes_no or words. Its own name tells by default."""
     confirm: str = ""

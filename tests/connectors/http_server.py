@@ -32,6 +32,7 @@ class Server:
     port: int = 0
     seen: list[Seen] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def then(self, *answers: Answer) -> None:
         """Answer the next requests so, the last one for ever."""
@@ -95,6 +96,7 @@ async def serving() -> AsyncIterator[Server]:
             body = await reader.readexactly(int(headers.get("content-length", "0")))
             seen = Seen(method, target, headers, body)
             server.seen.append(seen)
+            server.asked.set()
             answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
             result = answer(seen, writer)
             if asyncio.iscoroutine(result):

@@ -25,7 +25,7 @@ SECRET = "s3cr3t-t0ken-value"
 @asynccontextmanager
 async def calling(server: Server, **settings: Any) -> AsyncIterator[HttpRequest]:
     settings["url"] = server.url + settings.pop("path", "/hook")
-    caller = HttpRequest(HttpSettings.model_validate(settings), FakeContext())  # type: ignore[arg-type]
+    caller = HttpRequest(HttpSettings.model_validate(settings), FakeContext())
     await caller.open()
     try:
         yield caller
@@ -58,8 +58,9 @@ async def test_posts_the_whole_payload_as_json_with_the_key_of_the_effect() -> N
 
 
 async def test_templates_fill_url_params_headers_and_body() -> None:
-    async with serving() as server:
-        async with calling(
+    async with (
+        serving() as server,
+        calling(
             server,
             path="/users/{slots.name}/x?q={text}",
             method="put",
@@ -67,8 +68,9 @@ async def test_templates_fill_url_params_headers_and_body() -> None:
             headers={"X-Session": "{session}", "Authorization": f"Bearer {SECRET}"},
             secrets={"crm": "abcd efgh"},
             json={"who": "{slots.name}", "n": "{confidence}", "all": "{slots}", "no": [1, None, "{lost|none}"]},
-        ) as caller:
-            await caller(BOOKING)
+        ) as caller,
+    ):
+        await caller(BOOKING)
     seen = server.seen[0]
     assert seen.target == "/users/Ann%20%26%20Bob/x?q=a%20table%20for%20four&key=abcd%20efgh"
     assert seen.headers["x-session"] == "call"
@@ -79,18 +81,16 @@ async def test_templates_fill_url_params_headers_and_body() -> None:
 
 
 async def test_slots_of_the_conversation_can_be_used_by_any_event() -> None:
-    async with serving() as server:
-        async with calling(server, body="for {slots.name}: {text}") as caller:
-            caller._context.conversation.slots["name"] = "Zoe"
-            await caller(Text("hello"))
+    async with serving() as server, calling(server, body="for {slots.name}: {text}") as caller:
+        caller._context.conversation.slots["name"] = "Zoe"
+        await caller(Text("hello"))
     assert server.seen[0].body == b"for Zoe: hello"
     assert server.seen[0].headers["content-type"] == "text/plain; charset=utf-8"
 
 
 async def test_a_get_sends_no_body_and_no_key_and_is_no_effect() -> None:
-    async with serving() as server:
-        async with calling(server, method="GET", params={"q": "{text}"}) as caller:
-            await caller(Text("what now?"))
+    async with serving() as server, calling(server, method="GET", params={"q": "{text}"}) as caller:
+        await caller(Text("what now?"))
     assert server.seen[0].target == "/hook?q=what%20now%3F"
     assert server.seen[0].body == b""
     assert "idempotency-key" not in server.seen[0].headers
@@ -289,8 +289,7 @@ async def test_cancelling_closes_the_connection_and_leaves_the_client_whole() ->
         server.then(silent, reply())
         async with calling(server) as caller:
             task = asyncio.ensure_future(caller(BOOKING))
-            while not server.seen:
-                await asyncio.sleep(0.001)
+            await server.asked.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task

@@ -15,7 +15,7 @@ from echostack.registry import Forward
 from echostack.registry.declare import spec_of
 from tests.connectors.harness import FakeClock, FakeContext
 
-ROUTES = {
+ROUTES: dict[str, Any] = {
     "book_meeting": {
         "examples": ["I would like to book a meeting", "can we meet on {day}", "schedule an appointment"],
         "keywords": ["book a meeting", "appointment"],

@@ -15,7 +15,7 @@ from tests.connectors.harness import FakeContext
 
 
 async def search(text: str, **settings: Any) -> Documents:
-    connector = KnowledgeSearch(KnowledgeSettings.model_validate(settings), FakeContext())  # type: ignore[arg-type]
+    connector = KnowledgeSearch(KnowledgeSettings.model_validate(settings), FakeContext())
     await connector.open()
     return await connector(Text(text))
 

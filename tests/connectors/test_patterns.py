@@ -55,18 +55,38 @@ def test_matches(pattern: str, text: str, expected: dict[str, str] | None) -> No
         ("{x} and {x}", "the pattern '{x} and {x}' captures {x} twice"),
         (
             "at {t:hour}",
-            "the pattern 'at {t:hour}' has a slot of kind 'hour': there are name, number, time, day, phone, yes_no, words",
+            "the pattern 'at {t:hour}' has a slot of kind 'hour': there are "
+            "name, number, time, day, phone, yes_no, words",
         ),
     ],
 )
 def test_what_is_no_pattern_says_why(pattern: str, message: str) -> None:
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r"\w") as caught:
         Pattern(pattern)
     assert str(caught.value) == message
 
 
 WORDS = st.lists(
-    st.sampled_from("book table four seven friday my name is anna not please um at for a".split()), max_size=14
+    st.sampled_from(
+        [
+            "book",
+            "table",
+            "four",
+            "seven",
+            "friday",
+            "my",
+            "name",
+            "is",
+            "anna",
+            "not",
+            "please",
+            "um",
+            "at",
+            "for",
+            "a",
+        ]
+    ),
+    max_size=14,
 )
 PATTERNS = st.sampled_from(
     ["book a table", "my name is {name}", "* for {people}", "[please] book * at {time}", "for {what:words} at {t:time}"]

@@ -15,7 +15,7 @@ from tests.connectors.harness import FakeContext, ListInbox, outputs
 
 
 async def logged(payloads: list[Any], **settings: Any) -> list[TranscriptEntry]:
-    connector = TranscriptLog(TranscriptSettings.model_validate(settings), FakeContext())  # type: ignore[arg-type]
+    connector = TranscriptLog(TranscriptSettings.model_validate(settings), FakeContext())
     await connector.open()
     found = await outputs(connector.run(ListInbox(payloads)))
     assert all(isinstance(e, TranscriptEntry) for e in found)

@@ -22,7 +22,7 @@ EVENT = Event(
 
 
 async def post(settings: dict[str, Any]) -> None:
-    sender = WebhookSend(WebhookSettings.model_validate(settings), FakeContext())  # type: ignore[arg-type]
+    sender = WebhookSend(WebhookSettings.model_validate(settings), FakeContext())
     await sender.open()
     try:
         await sender(EVENT.payload, EVENT)  # type: ignore[arg-type]
