@@ -1,7 +1,7 @@
 """``webrtc.vad``: tells when the caller begins and stops speaking, from the audio alone.
 
 It is a quick gate rather than a judge: it opens 60 to 120 ms after real speech begins and lets clicks, silence and
-faint noise pass in silence, but sudden loud noise opens it too (docs/connectors.md gives the figures).
+faint noise pass in silence, but sudden loud noise opens it too (benchmarks/embedded_voice.py measures both).
 """
 
 from __future__ import annotations
