@@ -22,8 +22,9 @@ from echostack.language.document import (
     Value,
 )
 from echostack.language.json_tree import looks_like_json, read_json
+from echostack.language.records import RecordValue
 from echostack.language.sections import SECTIONS
-from echostack.language.shapes import Found, RecordValue
+from echostack.language.shapes import Found
 from echostack.language.source import MAX_BYTES, Places
 from echostack.language.tree import MappingNode, Node, ScalarNode
 from echostack.language.yaml_read import read_yaml

@@ -10,7 +10,8 @@ from echostack.core.kinds import Overflow
 from echostack.language import codes
 from echostack.language.arrows import parse_rule
 from echostack.language.ast import Rule, RuleOptions
-from echostack.language.shapes import Count, Field, Flag, OneOf, Record, RecordValue, Schema
+from echostack.language.records import Field, Record, RecordValue
+from echostack.language.shapes import Count, Flag, OneOf, Schema
 from echostack.language.tree import MappingNode, Node, ScalarNode, SequenceNode
 from echostack.language.yaml_read import colon_cuts
 from echostack.language.yaml_tree import kind_of, shorten

@@ -9,27 +9,9 @@ from echostack.core.events import EventPattern
 from echostack.core.span import Span
 from echostack.language import codes
 from echostack.language.document import Mapping_
+from echostack.language.records import AnyValue, Either, Field, ListOf, MapOf, Record, RecordValue
 from echostack.language.rules import RuleShape
-from echostack.language.shapes import (
-    NAME,
-    AnyValue,
-    Checked,
-    Count,
-    Duration,
-    Either,
-    Field,
-    Flag,
-    Found,
-    ListOf,
-    MapOf,
-    Name,
-    OneOf,
-    Record,
-    RecordValue,
-    Schema,
-    Text,
-    Version,
-)
+from echostack.language.shapes import NAME, Checked, Count, Duration, Flag, Found, Name, OneOf, Schema, Text, Version
 from echostack.language.tree import Node, ScalarNode
 
 HOUR: Final = 3600.0
