@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from echostack.cli.commands import check, connectors, explain, fmt, render, run, schema, talk, version
+from echostack.cli.commands import check, connectors, demo, explain, fmt, render, run, schema, talk, version
 from echostack.cli.guard import guarded
 
 EPILOG = (
@@ -44,6 +44,7 @@ app.command("render")(render.render)
 app.command("explain")(explain.explain)
 app.command("run")(run.run)
 app.command("talk")(talk.talk)
+app.command("demo")(demo.demo)
 app.command("connectors")(connectors.connectors)
 app.command("schema")(schema.schema)
 app.command("version")(version.version)

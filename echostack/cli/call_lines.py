@@ -48,6 +48,7 @@ class CallLines:
     """What the events told so far. ``take`` one after the other; read the rest at any time.
 
     caller_speaks, agent_speaks: who is heard now. partial: the caller's words that may still change.
+    utterances: how many times the agent has begun to speak.
     failures: how many errors there were that nothing made good, as a retry or a fallback does.
     """
 
@@ -58,6 +59,7 @@ class CallLines:
     ended: str = ""
     now: float = 0.0
     interruptions: int = 0
+    utterances: int = 0
     failures: int = 0
 
     def take(self, event: Event) -> list[CallLine]:
@@ -77,10 +79,11 @@ class CallLines:
             case Text():
                 self.partial = ""
                 return [self._caller(at, payload)]
-            case Intent(name=name, confidence=sure):
+            case Intent(name=name, confidence=sure) if name != "other":
                 return [CallLine(at, ENGINE, f"the intent is {name} ({sure:.0%} sure)")]
             case PlayoutStarted(latency_ms=latency):
                 self.agent_speaks, self.paused = True, False
+                self.utterances += 1
                 after = f", {latency:.0f} ms after the end of the turn" if latency else ""
                 return [CallLine(at, ENGINE, f"the agent begins to speak{after}")]
             case PlayoutFinished():
@@ -95,7 +98,7 @@ class CallLines:
             case Committed(cause=cause, dropped=dropped):
                 self.interruptions += 1
                 self.agent_speaks = self.paused = False
-                gone = f", {dropped} queued events dropped" if dropped else ""
+                gone = f", {dropped} queued event{'s' if dropped != 1 else ''} dropped" if dropped else ""
                 return [CallLine(at, ENGINE, f"interrupted by {cause or 'speech'}{gone}")]
             case CallEnded(reason=reason):
                 self.ended = reason or "it is over"

@@ -66,6 +66,10 @@ class CallScreen:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._live.stop()
+        stats = self._stats()
+        if stats is not None:
+            self._console.print()
+            self._console.print(figures(stats))
 
 
 def styled(line: CallLine) -> Styled:

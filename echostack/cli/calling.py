@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -20,7 +20,7 @@ from echostack.cli.call_lines import CallLines
 from echostack.cli.call_screen import CallScreen
 from echostack.cli.output import console
 from echostack.cli.trace import Trace
-from echostack.core.clock import InlineCompute
+from echostack.core.clock import InlineCompute, ThreadCompute
 from echostack.core.errors import UsageError
 from echostack.registry import Turn
 from echostack.simulation.loop import run_virtual
@@ -51,12 +51,21 @@ class Outcome:
         }
 
 
-def conduct(pipeline: Pipeline, *, fast: bool = False, show: bool = True, trace: Path | None = None) -> Outcome:
+def conduct(
+    pipeline: Pipeline,
+    *,
+    fast: bool = False,
+    show: bool = True,
+    trace: Path | None = None,
+    lines: CallLines | None = None,
+    ingress: Mapping[str, AsyncIterable[Any]] | None = None,
+) -> Outcome:
     """Run one call from its beginning to its end, or to Ctrl-C or SIGTERM, after which it ends as cleanly.
 
     fast: on virtual time, as fast as the machine can; UsageError for a graph with a microphone, a loudspeaker or the
-    network in it. show: on stdout, live on a terminal. trace: where the events go. What the outcome says about an
-    interrupted call is true of what there was until then.
+    network in it. show: on stdout, live on a terminal. trace: where the events go. lines: what is told of the call,
+    for a caller who listens; ingress: who stands in for a transport. What the outcome says about an interrupted call
+    is true of what there was until then.
     """
     if fast:
         _refuse_real_time(pipeline)
@@ -64,7 +73,10 @@ def conduct(pipeline: Pipeline, *, fast: bool = False, show: bool = True, trace:
     with Trace(trace) if trace else contextlib.nullcontext() as writer:
         if trace:
             outcome.files["trace"] = str(trace)
-        call = _call(pipeline, outcome, writer, show, fast)
+        # On virtual time a thread would let the clock run away, so heavy work is done in place.
+        compute = InlineCompute() if fast else ThreadCompute()
+        session = pipeline.session(compute=compute, ingress=ingress)
+        call = _call(session, outcome, lines or CallLines(), writer, show)
         with _terminated_like_interrupted():
             try:
                 run_virtual(call) if fast else asyncio.run(call)
@@ -73,10 +85,7 @@ def conduct(pipeline: Pipeline, *, fast: bool = False, show: bool = True, trace:
     return outcome
 
 
-async def _call(pipeline: Pipeline, outcome: Outcome, trace: Trace | None, show: bool, fast: bool) -> None:
-    lines = CallLines()
-    # On virtual time a thread would let the clock run away, so heavy work is done in place.
-    session = pipeline.session(compute=InlineCompute()) if fast else pipeline.session()
+async def _call(session: Session, outcome: Outcome, lines: CallLines, trace: Trace | None, show: bool) -> None:
     opened = False
     try:
         async with session as call:

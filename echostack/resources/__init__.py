@@ -1,6 +1,6 @@
-"""Finds grammar/, graphs/ and playbooks/ in a wheel, an sdist, an editable install and a checkout alike.
+"""Finds grammar/, graphs/, playbooks/ and examples/ in a wheel, an sdist, an editable install and a checkout alike.
 
-A wheel carries the three folders inside the package, under ``_data``; everywhere else they stand beside it. The
+A wheel carries the folders inside the package, under ``_data``; everywhere else they stand beside it. The
 wheel's copy is looked for first, so that an installed package never picks up a folder that happens to lie next to
 ``site-packages/echostack``.
 """
@@ -12,8 +12,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
-FOLDERS: Final = ("grammar", "graphs", "playbooks")
-"""The folders that are shipped."""
+FOLDERS: Final = ("grammar", "graphs", "playbooks", "examples")
+"""The folders that are shipped; of the examples, a wheel has only the file that the demonstration calls."""
 
 
 @cache

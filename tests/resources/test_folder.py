@@ -13,17 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from echostack.resources import FOLDERS, folder
+from echostack.resources import folder
+
+FOLDERS = ("grammar", "graphs", "playbooks")
+"""Those of which a wheel carries everything."""
 
 ASK = """
 import echostack
-from echostack.resources import FOLDERS, folder
+from echostack.resources import folder
 print(echostack.__file__)
-for name in FOLDERS:
+for name in ("grammar", "graphs", "playbooks"):
     print(name, *sorted(entry.name for entry in folder(name).iterdir()), sep="|")
     for entry in folder(name).iterdir():
         if entry.is_file():
             entry.read_text(encoding="utf-8")
+assert "name: front_desk" in (folder("examples") / "front_desk.echo").read_text(encoding="utf-8")
 """
 
 
@@ -50,7 +54,7 @@ def listing(checkout: Path) -> list[str]:
 def source(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
     """A copy of what goes into the packages, so that a build never sees what others are writing meanwhile."""
     copy = tmp_path_factory.mktemp("source") / "tree"
-    for name in ("echostack", *FOLDERS):
+    for name in ("echostack", *FOLDERS, "examples"):
         shutil.copytree(checkout / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copyfile(checkout / name, copy / name)
@@ -85,7 +89,9 @@ def test_the_checkout_serves_its_own_folders(checkout: Path) -> None:
 
 
 def test_a_folder_that_is_not_shipped_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="'tests' is no shipped folder: there are grammar, graphs, playbooks"):
+    with pytest.raises(
+        ValueError, match="'tests' is no shipped folder: there are grammar, graphs, playbooks, examples"
+    ):
         folder("tests")
 
 
