@@ -2,9 +2,10 @@
 
 from echostack.check.check import check
 from echostack.check.environment import environment
-from echostack.check.latency import slowest_path
+from echostack.check.latency import latency_path, slowest_path
 from echostack.check.model import ENGINE, CheckedEdge, CheckedGraph, CheckedNode, CheckedScope
 
 __all__ = [
-    "ENGINE", "CheckedEdge", "CheckedGraph", "CheckedNode", "CheckedScope", "check", "environment", "slowest_path",
+    "ENGINE", "CheckedEdge", "CheckedGraph", "CheckedNode", "CheckedScope", "check", "environment", "latency_path",
+    "slowest_path",
 ]  # fmt: skip

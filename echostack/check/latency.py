@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from echostack.check.codes import OVER_BUDGET
+from echostack.check.model import CheckedGraph
 from echostack.check.work import Route, Work
 from echostack.core.payloads import AudioFrame
 from echostack.graph import NodeRole
@@ -69,12 +70,21 @@ def slowest_path(
     node = max(ends, key=lambda n: best[n][0] + _median(specs[n]))
     path: list[Stage] = []
     while node:
-        spec = max(specs[node], key=lambda s: s.latency.p50)
-        path.append((node, spec.latency.p50, spec.latency.p95))
+        p50, p95 = max(((s.latency.p50, s.latency.p95) for s in specs[node]), default=(0.0, 0.0))
+        path.append((node, p50, p95))
         node = best[node][1]
     if turns.end_by == "silence":
         path.append((TURN_END, turns.silence * 1000, turns.silence * 1000))
     return tuple(path[::-1])
+
+
+def latency_path(checked: CheckedGraph) -> tuple[Stage, ...]:
+    """The slowest way of a checked graph, for plans and pictures; empty when the caller's audio leads to no speech."""
+    specs = {
+        name: [s for m in (node.members or (name,)) if (s := checked.nodes[m].spec) is not None]
+        for name, node in checked.nodes.items()
+    }
+    return slowest_path(specs, checked.edges, checked.graph.turns)
 
 
 def _median(specs: Sequence[ConnectorSpec]) -> float:

@@ -7,11 +7,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echostack.check import check, environment, slowest_path
+from echostack.check import check, environment, latency_path
 from echostack.core.diagnostic import Findings
 from echostack.core.kinds import Overflow
 from echostack.core.span import Source, Span
 from echostack.graph import build
+from echostack.language import read_document
 from echostack.language.ast import Arrow, Choice, Ref, Rule, RuleOptions, Stage
 from echostack.language.document import (
     BargeInDecl,
@@ -200,4 +201,46 @@ def hold(checked: Any) -> None:
     for node in checked.nodes.values():
         assert (node.spec is None) == bool(node.members)
         assert node.members or (node.settings is None) == bool(node.missing_env)
-    slowest_path({n: [c.spec] if c.spec else [] for n, c in checked.nodes.items()}, checked.edges, checked.graph.turns)
+    assert all(name in checked.nodes or name == "end of turn" for name, _, _ in latency_path(checked))
+
+
+GOOD_RULES = st.lists(
+    st.sampled_from(
+        [
+            "ingress.livekit.audio_frame -> deepgram.stt -> claude.agent -> elevenlabs.tts",
+            "elevenlabs.tts -> egress.livekit.audio_chunk",
+            "reprompt.say -> elevenlabs.tts ?? piper.tts -> egress.file.audio_chunk",
+            "ingress.file.audio_frame -> deepgram.stt ?? whisper.stt",
+            "ingress.file.audio_frame -> silero.vad",
+            "ingress.sms.text -> intent.router",
+            "deepgram.stt -> intent.router",
+            "intent.router:other -> knowledge.search -> claude.agent",
+            "intent.router:book_meeting -> keys.log",
+            "deepgram.stt -[ confidence < 0.4 ]-> reprompt.say",
+            "deepgram.stt -[ else ]-> echo.text",
+            "processing.*.text -> (sentiment.score, transcript.log)",
+            "processing.*.agent_message -> transcript.log",
+            "processing.deepgram.text -> echo.text",
+            "echo.text -> echo.text: {cycle: true, queue: 4, overflow: latest}",
+            "echo.text -> knowledge.search: {queue: 4}",
+            "ingress.livekit.audio_frame -> denoise.filter -> whisper.stt",
+        ]
+    ),
+    min_size=1,
+    max_size=8,
+    unique=True,
+)
+RESTS = st.sampled_from(
+    ["", "barge_in: off", "barge_in: {on: processing.*.speech_started}", "turns: {end_by: silence}"]
+)
+
+
+@given(GOOD_RULES, RESTS)
+def test_what_passes_the_check_keeps_what_planning_builds_on(rules_: list[str], rest: str) -> None:
+    findings = Findings()
+    text = "\n".join(["pipeline:", *(f"  - {rule}" for rule in rules_), rest, ""])
+    graph = build(read_document(Source("any.echo", text), findings), findings)
+    checked = check(graph, REGISTRY, findings, env={})
+    assert (checked is None) == bool(findings.errors)
+    if checked is not None:
+        hold(checked)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from echostack.check import CheckedGraph, slowest_path
+from dataclasses import replace
+
+from echostack.check import CheckedGraph, latency_path
 from echostack.language.document import TurnsDecl
-from tests.check.helpers import checked, sound, told
+from tests.check.helpers import checked as check_text
+from tests.check.helpers import sound, told
 
 CALL = "- ingress.livekit.audio_frame -> deepgram.stt -> claude.agent -> elevenlabs.tts -> egress.livekit.audio_chunk"
 
 
-def path(graph: CheckedGraph, turns: TurnsDecl = TurnsDecl()) -> list[tuple[str, float, float]]:
-    specs = {
-        name: [s for m in (node.members or (name,)) if (s := graph.nodes[m].spec) is not None]
-        for name, node in graph.nodes.items()
-    }
-    return list(slowest_path(specs, graph.edges, turns))
+def path(checked: CheckedGraph, turns: TurnsDecl = TurnsDecl()) -> list[tuple[str, float, float]]:
+    return list(latency_path(replace(checked, graph=replace(checked.graph, turns=turns))))
 
 
 def test_the_slowest_way_counts_stage_by_stage() -> None:
@@ -63,5 +62,5 @@ def test_a_marked_cycle_does_not_go_round() -> None:
 
 
 def test_within_the_budget_nothing_is_said() -> None:
-    _, findings = checked(f"pipeline:\n  {CALL}\nbudget: {{voice_to_voice: 780ms}}")
+    _, findings = check_text(f"pipeline:\n  {CALL}\nbudget: {{voice_to_voice: 780ms}}")
     assert told(findings) == ""
