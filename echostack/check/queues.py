@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from echostack.check.codes import BLOCKS_LIVE_AUDIO, DUPLICATE_EDGE, MAY_BE_LOST
 from echostack.check.guards import shape
+from echostack.check.model import ENGINE
 from echostack.check.work import Route, Work, kinds
 from echostack.core.diagnostic import Label
 from echostack.core.kinds import Overflow
@@ -86,6 +87,9 @@ def unique(work: Work) -> None:
 
 def _same_way(work: Work, one: Route, other: Route) -> bool:
     """Whether both see an event that leaves by the main port, and neither sees one that the other does not."""
+    if one.source == ENGINE:
+        # The engine's events of one kind have many sources: `error.a.timeout` is not `error.b.timeout`.
+        return one.pattern == other.pattern
     if bool(one.pattern) == bool(other.pattern):
         return one.port == other.port
     has_ports = one.source in work.nodes and any(work.nodes[m].ports for m in work.members(one.source))

@@ -136,12 +136,14 @@ def test_control_and_error_events_come_from_the_engine() -> None:
           {CALL}
           - control.livekit.playout_finished -> watch.log
           - error.claude.* -> watch.log
+          - error.deepgram.exception -> watch.log
         """,
         known=registry().add(watch),
     )
     assert [(e.source, e.pattern, e.payloads) for e in graph.edges if e.target == "watch.log"] == [
         (ENGINE, "control.livekit.playout_finished", (PlayoutFinished,)),
         (ENGINE, "error.claude.*", (ExceptionFailure,)),
+        (ENGINE, "error.deepgram.exception", (ExceptionFailure,)),
     ]
 
 
