@@ -72,8 +72,9 @@ class Assembly:
         self._make_queues()
         fused = {n.id: self._fused(n) for n in plan.nodes.values() if n.fused}
         enter, hooks = self.dialogue.enter, self.dialogue.hooks()
-        parts = Parts(fused, self.inboxes, self.lanes, enter, self.failures.given_up, hooks)
+        parts = Parts(fused, self.inboxes, self.lanes, enter, self.failures.given_up, hooks, self.dialogue.keepers)
         self.wiring = Wiring(core, plan, parts)
+        self.dialogue.connect(self.wiring.deliver)
         self.drivers: dict[str, Driver] = {}
         for node in plan.nodes.values():
             self._emits[node.id] = self.wiring.handle(node.id)

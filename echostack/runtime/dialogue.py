@@ -13,8 +13,10 @@ from echostack.core.payloads import (
     AudioChunk,
     AudioFrame,
     CallEnded,
+    Data,
     PlayoutFinished,
     PlayoutStarted,
+    SpeechStarted,
     SpeechStopped,
     Text,
     TextPartial,
@@ -27,6 +29,7 @@ from echostack.runtime.conversation import SessionConversation
 from echostack.runtime.core import Core, restamp
 from echostack.runtime.driver import Driver
 from echostack.runtime.playout import Heard, Playout
+from echostack.runtime.turns import RECOGNISER, TurnKeeper
 from echostack.runtime.wiring import Observer
 
 Hooks = dict[str, dict[type[Payload], list[Observer]]]
@@ -41,6 +44,8 @@ class Dialogue:
         self.playouts: dict[str, Playout] = {}
         self._scopes: dict[int, BargeIn] = {}
         self._turn: Event | None = None
+        self._deliver: Callable[[str, Payload, Event], None] | None = None
+        self.keepers = {} if plan.turns.end_by == RECOGNISER else self._make_keepers()
 
     @property
     def barge_ins(self) -> tuple[BargeIn, ...]:
@@ -87,6 +92,26 @@ class Dialogue:
         self.playouts[name] = playout
         return playout
 
+    def connect(self, deliver: Callable[[str, Payload, Event], None]) -> None:
+        """``deliver`` brings a turn that a keeper ends out of its recogniser."""
+        self._deliver = deliver
+
+    def _make_keepers(self) -> dict[str, TurnKeeper]:
+        ears = [n for n in self._plan.nodes.values() if n.spec is not None and _recognises(n.spec)]
+        return {n.id: TurnKeeper(self._plan.turns, self._core.clock, partial(self._turn_ended, n.id)) for n in ears}
+
+    def _turn_ended(self, recogniser: str, text: Text, cause: Event) -> None:
+        if self._deliver is not None:
+            self._deliver(recogniser, text, cause)
+
+    def ended(self, node: str) -> None:
+        """A recogniser has given its last words: the turn that they belong to ends with them."""
+        keeper = self.keepers.get(node)
+        if keeper is not None:
+            for payload in keeper.finish():
+                if isinstance(payload, Text):
+                    self._turn_ended(node, payload, self._core.root)
+
     def hooks(self) -> Hooks:
         """What the engine itself listens to, by node and kind."""
         on = EventPattern.parse(self._plan.barge_in_on) if self._plan.barge_in_on else None
@@ -113,6 +138,8 @@ class Dialogue:
             and any(on.matches(named(p.__kind__.name)) for p in spec.produces)
         ):
             observers.append(self._speech_stopped)
+        if self.keepers and payload in (SpeechStarted, SpeechStopped, Data):
+            observers.append(self._mark)
         if payload in (Text, TextPartial, TextSegment) and AudioFrame in spec.consumes:
             observers.append(self._words)
         if payload is Text and not self._plan.scopes:
@@ -137,6 +164,13 @@ class Dialogue:
     def _speech_stopped(self, event: Event) -> None:
         for barge_in in self._scopes.values():
             barge_in.on_speech_stopped(event)
+
+    def _mark(self, event: Event) -> None:
+        """Voice activity or a turn detector's word, which may end a turn."""
+        for recogniser, keeper in self.keepers.items():
+            for payload in keeper.on_event(event):
+                if isinstance(payload, Text) and payload is not event.payload:
+                    self._turn_ended(recogniser, payload, event)
 
     def _words(self, event: Event) -> None:
         for barge_in in self._scopes.values():
@@ -179,5 +213,11 @@ class Dialogue:
         """Stop timers and mouths, synchronously."""
         for barge_in in self._scopes.values():
             barge_in.close()
+        for keeper in self.keepers.values():
+            keeper.close()
         for playout in self.playouts.values():
             playout.close()
+
+
+def _recognises(spec: ConnectorSpec) -> bool:
+    return AudioFrame in spec.consumes and Text in spec.produces

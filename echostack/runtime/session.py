@@ -274,6 +274,7 @@ class Session:
         try:
             await self._parts.drivers[name].run()
         finally:
+            self._parts.dialogue.ended(name)
             self._parts.ending.ended(name)
 
     def _task_failed(self, name: str, error: BaseException) -> None:

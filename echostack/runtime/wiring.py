@@ -30,6 +30,7 @@ from echostack.runtime.core import Core, Deliver, Push, with_payload
 from echostack.runtime.errorloops import ErrorLoops
 from echostack.runtime.queues import Inbox, Lane
 from echostack.runtime.resample import Resampler
+from echostack.runtime.turns import TurnKeeper
 
 MESSAGES = (AgentMessage, AgentMessagePartial)
 Observer = Callable[[Event], None]
@@ -55,7 +56,8 @@ class _Route:
 
 @dataclass(slots=True)
 class Parts:
-    """What the wiring connects. ``enter`` stamps an event for a scope, or refuses it (None)."""
+    """What the wiring connects. ``enter`` stamps an event for a scope, or refuses it (None). ``turns``: the keepers
+    that decide, for a recogniser's output, what of it is a whole turn."""
 
     fused: Mapping[str, FusedNode]
     inboxes: Mapping[str, Inbox]
@@ -63,6 +65,7 @@ class Parts:
     enter: Enter
     fail: Fail
     hooks: Mapping[str, Mapping[type[Payload], Sequence[Observer]]] = field(default_factory=dict)
+    turns: Mapping[str, TurnKeeper] = field(default_factory=dict)
 
 
 class Wiring:
@@ -124,6 +127,10 @@ class Wiring:
         """The push into a fused node, as composed now."""
         return self._entry(node)
 
+    def deliver(self, node: str, payload: Payload, cause: Event) -> None:
+        """Bring ``payload`` out of ``node`` past its keeper of turns, which has made it."""
+        self._deliver(node)(payload, cause)
+
     def compose(self) -> None:
         """Build every push anew for the present observers."""
         self._core.counters.forget_settlers()
@@ -135,9 +142,25 @@ class Wiring:
             self._point(handle)
 
     def _point(self, handle: Handle) -> None:
-        handle.deliver = self._deliver(handle.node)
+        handle.deliver = self._kept(handle.node, self._deliver(handle.node))
         handle.forward = self._forward(handle.node)
         handle.entry = self._entry(handle.node) if handle.node in self._parts.fused else None
+
+    def _kept(self, node: str, deliver: Deliver) -> Deliver:
+        """``deliver`` behind the keeper of turns of a recogniser, where the file says who ends a turn."""
+        keeper, core = self._parts.turns.get(node), self._core
+        if keeper is None:
+            return deliver
+        source = self._plan.nodes[node].source
+
+        def keep(payload: Payload, cause: Event, port: str = "") -> None:
+            name = event_name("processing", source, payload.__kind__.name)
+            now = core.clock.now()
+            said = Event(name, payload, core.session, cause.seq, now, cause.scope, cause.epoch, cause.cause, port, node)
+            for kept in keeper.on_event(said):
+                deliver(kept, cause, port)
+
+        return keep
 
     # -- engine events -----------------------------------------------------------------------------------------
 
