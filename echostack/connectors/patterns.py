@@ -85,6 +85,8 @@ class Pattern:
         self._loose = not self.slots and bool(telling)
         self._needed = frozenset(telling)
         self._negative = any(t.word in NEGATIONS for t in literals)
+        needed = self._needed if self._loose else frozenset(literals)
+        self._must = tuple(sorted({t.word for t in needed}))
         self.weight = max(1, len(telling)) + len(self.slots)
 
     def match(self, tokens: tuple[Token, ...]) -> Match | None:
@@ -111,6 +113,11 @@ class Pattern:
         return bool(ways) and not self._negative and all(_denied(tokens, w) for w in ways)
 
     def _ways(self, tokens: tuple[Token, ...]) -> list[_Way]:
+        words = {t.word for t in tokens}
+        loose = len(self._needed) > 1
+        # Most patterns miss a word, which is found out without trying any place.
+        if any(all(alike(must, word, loose=loose) < LIKE_ENOUGH for word in words) for must in self._must):
+            return []
         memo: dict[tuple[int, int], _Way | None] = {}
         ways = [self._lay(0, start, tokens, memo, first=True) for start in range(len(tokens))]
         return [w for w in ways if w is not None and w.used]
