@@ -39,9 +39,9 @@ class CheckedNode:
 class CheckedEdge:
     """A typed route. ``payloads`` are the classes it carries; ``resample`` the format its audio is converted to
     where the ends differ, or where the source's is known only at run time; ``pattern`` the pattern it was resolved
-    from, empty for a written arrow. A pattern subscribes to events by name, so its route takes them whatever port
-    they leave by. Siblings of an ``else`` have the same source, port and pattern. ``cycle`` marks a cycle on purpose,
-    which a topological order leaves out.
+    from, empty for a written arrow. An edge without a port, a pattern's too, takes what leaves by any port. Siblings
+    of an ``else`` have the same source, port and pattern. ``cycle`` marks a cycle on purpose, which a topological
+    order leaves out.
 
     The ends are never members of a choice: what is written to or from a member goes to or from its choice.
     """

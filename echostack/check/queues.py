@@ -61,7 +61,7 @@ def unique(work: Work) -> None:
     for route in work.routes:
         others = earlier.setdefault((route.source, route.target), [])
         for other in others:
-            if not _same_way(work, other, route):
+            if not _covers(other, route):
                 continue
             both = tuple(p for p in route.payloads if p in other.payloads)
             same = shape(other.guard) == shape(route.guard)
@@ -85,12 +85,9 @@ def unique(work: Work) -> None:
     work.routes = kept
 
 
-def _same_way(work: Work, one: Route, other: Route) -> bool:
-    """Whether both see an event that leaves by the main port, and neither sees one that the other does not."""
+def _covers(one: Route, other: Route) -> bool:
+    """Whether ``one`` sees every event that ``other`` sees: without a port a route takes what leaves by any."""
     if one.source == ENGINE:
         # The engine's events of one kind have many sources: `error.a.timeout` is not `error.b.timeout`.
         return one.pattern == other.pattern
-    if bool(one.pattern) == bool(other.pattern):
-        return one.port == other.port
-    has_ports = one.source in work.nodes and any(work.nodes[m].ports for m in work.members(one.source))
-    return not has_ports
+    return not one.port or one.port == other.port

@@ -95,8 +95,8 @@ def _ports(work: Work) -> None:
         used.setdefault(work.end(node), set()).add(port)
     for node, resolved in work.nodes.items():
         taken = used.get(work.end(node), set())
-        # Who names no port at all may be interested in the main output only, or in the events by their names.
-        if not resolved.ports or not taken - {""} or node in by_pattern:
+        # A rule without a port, and a pattern, take what leaves by any.
+        if not resolved.ports or not taken or "" in taken or work.end(node) in by_pattern:
             continue
         if not taken <= {"", *resolved.ports}:  # one of them is misspelt, and was reported
             continue
