@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from echostack.connectors.faq_form import LASTING, Form, is_question
@@ -96,7 +97,7 @@ class Dialogue:
             (stems, i) for q, i in questions if (t := tokenise(q)) and _untelling(t) and (stems := _stems(t))
         ]
         self._passages = Index([" ".join((*f.ask, f.say)) for f in settings.facts], self._synonyms)
-        self._phrases = {key: [Pattern(p) for p in phrases] for key, phrases in _PHRASES.items()}
+        self._phrases = _phrases()
         self._rotation: dict[str, int] = {}
         self._form: Form | None = None
         self._done: set[int] = set()
@@ -408,6 +409,12 @@ class Dialogue:
         self._last = Said(text, rule, offered)
         self._said = [*self._said[-9:], text]
         return text
+
+
+@cache
+def _phrases() -> dict[str, list[Pattern]]:
+    """The patterns of _PHRASES, compiled once for all calls."""
+    return {key: [Pattern(p) for p in phrases] for key, phrases in _PHRASES.items()}
 
 
 def _untelling(tokens: tuple[Token, ...]) -> bool:
