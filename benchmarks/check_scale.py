@@ -12,7 +12,7 @@ import gc
 import statistics
 import time
 
-from echostack.check import check
+from echostack.checks import check
 from echostack.core.audio import AudioFormat
 from echostack.core.diagnostic import Findings
 from echostack.core.payloads import AgentMessage, AudioChunkStream, AudioFrame, Sentiment, Text

@@ -8,6 +8,7 @@ each event leaves in its envelope.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Callable
 
@@ -103,7 +104,7 @@ def raw_queues(stages: int) -> Callable[[], float]:
 
         async with asyncio.TaskGroup() as group:
             group.create_task(feed())
-            for a, b in zip(queues, queues[1:], strict=False):
+            for a, b in itertools.pairwise(queues):
                 group.create_task(work(a, b))
             group.create_task(end())
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from echostack import check as checking
+from echostack import checks
 from echostack import graph as graphs
 from echostack.api.overrides import with_settings
 from echostack.api.registry import default_registry
-from echostack.check.model import CheckedGraph
+from echostack.checks.model import CheckedGraph
 from echostack.core.diagnostic import Diagnostic, Findings
 from echostack.core.errors import InvalidFile
 from echostack.core.span import Source
@@ -79,7 +79,7 @@ def check(
             graph = with_settings(graph, settings)
         if not findings.errors:
             environment = os.environ if env is None else env
-            checked = checking.check(graph, registry or default_registry(), findings, env=environment)
+            checked = checks.check(graph, registry or default_registry(), findings, env=environment)
     if findings.errors:
         checked = None
     return Checked(tuple(findings.ordered()), dict(findings.sources), graph, checked)

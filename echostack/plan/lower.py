@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 
 import networkx as nx
 
-from echostack.check.model import CheckedEdge, CheckedGraph, CheckedNode
+from echostack.checks import latency_path
+from echostack.checks.model import CheckedEdge, CheckedGraph, CheckedNode
 from echostack.core.kinds import Overflow
 from echostack.language.guard import Else
-from echostack.plan.latency import latency_path
 from echostack.plan.model import ENGINE, Island, Plan, PlanEdge, PlanNode, QueuePlan, ScopePlan
 from echostack.registry import Form
 
@@ -31,7 +31,7 @@ def lower(checked: CheckedGraph) -> Plan:
     edges = tuple(_edge(e, checked, choices, scopes) for e in _with_siblings(checked.edges))
     islands = _islands(checked, choices, edges)
     island_of = {node: island.id for island in islands for node in island.nodes}
-    nodes = {n.id: _node(n, choices, scopes, island_of) for n in checked.nodes.values()}
+    nodes = {n.id: _node(n, checked, choices, scopes, island_of) for n in checked.nodes.values()}
     graph = checked.graph
     return Plan(
         name=graph.name,
@@ -59,11 +59,17 @@ def fuses(node: CheckedNode, choices: Mapping[str, str]) -> bool:
 
 
 def _node(
-    node: CheckedNode, choices: Mapping[str, str], scopes: Mapping[str, int], islands: Mapping[str, int]
+    node: CheckedNode,
+    checked: CheckedGraph,
+    choices: Mapping[str, str],
+    scopes: Mapping[str, int],
+    islands: Mapping[str, int],
 ) -> PlanNode:
+    # A choice speaks through its members; what it has to say itself (all of them failed) comes from its first.
+    named = checked.nodes[node.members[0]] if node.members else node
     return PlanNode(
         id=node.id,
-        source=node.node.source or (node.spec.vendor if node.spec else node.id),
+        source=named.node.source or (named.spec.vendor if named.spec else named.id),
         spec=node.spec,
         settings=node.settings,
         policy=node.node.policy,
@@ -137,9 +143,7 @@ def _with_siblings(edges: Iterable[CheckedEdge]) -> list[tuple[CheckedEdge, tupl
     for edge in edges:
         if edge.guard is not None and not isinstance(edge.guard, Else):
             guarded.setdefault(_family(edge), []).append(edge)
-    return [
-        (e, tuple(g.id for g in guarded.get(_family(e), ())) if isinstance(e.guard, Else) else ()) for e in edges
-    ]
+    return [(e, tuple(g.id for g in guarded.get(_family(e), ())) if isinstance(e.guard, Else) else ()) for e in edges]
 
 
 def _family(edge: CheckedEdge) -> tuple[str, str, str]:

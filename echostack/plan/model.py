@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from echostack.check.model import CheckedGraph
+from echostack.checks.model import ENGINE, CheckedGraph
 from echostack.core.audio import AudioFormat
 from echostack.core.kinds import Overflow, Payload
 from echostack.language.document import BargeInDecl, NodePolicy, TurnsDecl
 from echostack.language.guard import Guard
 from echostack.registry import ConnectorSpec, Form
 
-ENGINE = "@engine"
-"""The source of routes that start at the engine's own control and error events."""
+__all__ = ["ENGINE", "Island", "Plan", "PlanEdge", "PlanNode", "QueuePlan", "ScopePlan"]
 
 
 @dataclass(frozen=True, slots=True)

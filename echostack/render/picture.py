@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from echostack.check.model import ENGINE, CheckedEdge, CheckedGraph, CheckedNode
+from echostack.checks.model import ENGINE, CheckedEdge, CheckedGraph, CheckedNode
 from echostack.core.diagnostic import Diagnostic
 from echostack.core.events import EventPattern
 from echostack.core.kinds import KindSpec

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from echostack.check import check, environment
-from echostack.check.codes import CODES as CHECK_CODES
+from echostack.checks import check, environment
+from echostack.checks.codes import CODES as CHECK_CODES
 from echostack.cli.report import report_text
 from echostack.connectors import BUILTIN
 from echostack.core.diagnostic import Code, Diagnostic, Findings

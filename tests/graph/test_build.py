@@ -9,7 +9,7 @@ from echostack.core.kinds import Overflow
 from echostack.core.span import Source
 from echostack.graph import Edge, Graph, NodeRole, build
 from echostack.language import read_document
-from tests.check.helpers import told
+from tests.checks.helpers import told
 
 
 def built(text: str) -> Graph:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.check.helpers import checked, told
+from tests.checks.helpers import checked, told
 
 
 def test_bad_form_three_parts() -> None:

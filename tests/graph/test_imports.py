@@ -15,7 +15,7 @@ from echostack.graph.files import project_root, shipped_graphs
 from echostack.graph.frame import MAX_DEPTH, MAX_FRAMES
 from echostack.language import read_document, read_source
 from echostack.language.document import plain
-from tests.check.helpers import told
+from tests.checks.helpers import told
 
 SPEAK = """
 interface: {in: piper.tts, out: piper.tts}

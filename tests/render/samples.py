@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import networkx as nx
 
-from echostack.check.model import CheckedEdge, CheckedGraph, CheckedNode, CheckedScope
+from echostack.checks.model import CheckedEdge, CheckedGraph, CheckedNode, CheckedScope
 from echostack.core.audio import AudioFormat
 from echostack.core.events import EventPattern
 from echostack.core.kinds import Overflow, Payload

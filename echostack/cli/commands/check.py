@@ -57,7 +57,7 @@ def examine(file: Path, known: Registry, environment: bool, findings: Findings) 
     import os
 
     from echostack import api
-    from echostack.check import environment as lacking
+    from echostack.checks import environment as lacking
 
     checked = api.check(file, registry=known)
     findings.sources.update(checked.sources)

@@ -1,0 +1,11 @@
+"""The graph is held against the registry: every finding at once, and a CheckedGraph when there is no error."""
+
+from echostack.checks.check import check
+from echostack.checks.environment import environment
+from echostack.checks.latency import latency_path, slowest_path
+from echostack.checks.model import ENGINE, CheckedEdge, CheckedGraph, CheckedNode, CheckedScope
+
+__all__ = [
+    "ENGINE", "CheckedEdge", "CheckedGraph", "CheckedNode", "CheckedScope", "check", "environment", "latency_path",
+    "slowest_path",
+]  # fmt: skip
