@@ -12,7 +12,19 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from echostack.cli.commands import check, connectors, demo, explain, fmt, render, run, schema, talk, version
+from echostack.cli.commands import (
+    check,
+    connectors,
+    demo,
+    explain,
+    explain_code,
+    fmt,
+    render,
+    run,
+    schema,
+    talk,
+    version,
+)
 from echostack.cli.guard import guarded
 
 EPILOG = (
@@ -42,6 +54,7 @@ app.command("check")(check.check)
 app.command("fmt")(fmt.fmt)
 app.command("render")(render.render)
 app.command("explain")(explain.explain)
+app.command("explain-code")(explain_code.explain_code)
 app.command("run")(run.run)
 app.command("talk")(talk.talk)
 app.command("demo")(demo.demo)

@@ -38,6 +38,12 @@ def with_this_machine(graph: Graph) -> Graph:
     return _with_end(graph, NodeRole.EGRESS, "egress.speaker", {}, "talk")
 
 
+def with_program(graph: Graph, transport: str) -> Graph:
+    """``graph`` with its ingress under the name of a transport that the program itself feeds, and no egress shares."""
+    (end,) = (node for node in graph.nodes.values() if node.role is NodeRole.INGRESS)
+    return _replaced(graph, replace(end, source=transport))
+
+
 def _with_end(graph: Graph, role: NodeRole, use: str, settings: Mapping[str, str], asked: str) -> Graph:
     ends = [node for node in graph.nodes.values() if node.role is role]
     if len(ends) != 1:

@@ -19,7 +19,11 @@ COMMANDS = (
 def test_help_names_every_command(echostack: Run) -> None:
     done = echostack("--help")
     assert (done.returncode, done.stderr) == (0, "")
-    listed = [line.split()[0] for line in done.stdout.partition("Commands:")[2].splitlines() if line.startswith("  ")]
+    listed = [
+        line.split()[0]
+        for line in done.stdout.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+        if line[2:3].strip()
+    ]
     assert sorted(listed) == sorted(COMMANDS)
 
 

@@ -84,9 +84,7 @@ def test_a_false_interruption_says_why_the_reply_goes_on() -> None:
 
 
 def test_a_reply_cut_before_its_first_word_says_so() -> None:
-    _, said = told(
-        event(1.0, PlayoutStarted("u"), "control"), event(1.0, PlayoutFinished("u", "", True), "control")
-    )
+    _, said = told(event(1.0, PlayoutStarted("u"), "control"), event(1.0, PlayoutFinished("u", "", True), "control"))
     assert said[-1] == "    1.00          a reply was cut before its first word"
 
 

@@ -27,6 +27,7 @@ for name in ("grammar", "graphs", "playbooks"):
     for entry in folder(name).iterdir():
         if entry.is_file():
             entry.read_text(encoding="utf-8")
+assert (folder("diagnostics") / "E0101.md").read_text(encoding="utf-8").startswith("# E0101")
 assert "name: front_desk" in (folder("examples") / "front_desk.echo").read_text(encoding="utf-8")
 """
 
@@ -54,7 +55,7 @@ def listing(checkout: Path) -> list[str]:
 def source(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
     """A copy of what goes into the packages, so that a build never sees what others are writing meanwhile."""
     copy = tmp_path_factory.mktemp("source") / "tree"
-    for name in ("echostack", *FOLDERS, "examples"):
+    for name in ("echostack", *FOLDERS, "examples", "docs/diagnostics"):
         shutil.copytree(checkout / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copyfile(checkout / name, copy / name)
@@ -90,7 +91,7 @@ def test_the_checkout_serves_its_own_folders(checkout: Path) -> None:
 
 def test_a_folder_that_is_not_shipped_is_refused_by_name() -> None:
     with pytest.raises(
-        ValueError, match="'tests' is no shipped folder: there are grammar, graphs, playbooks, examples"
+        ValueError, match="'tests' is no shipped folder: there are grammar, graphs, playbooks, examples, diagnostics"
     ):
         folder("tests")
 

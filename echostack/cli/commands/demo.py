@@ -27,6 +27,7 @@ def demo(
     from echostack.cli.calling import conduct, log_to_stderr, transcript_lines
     from echostack.cli.commands.run import finish
     from echostack.cli.scripted_caller import Cue, ScriptedCaller
+    from echostack.cli.transports import with_files, with_program
     from echostack.connectors.piper_voice import shared_voice
     from echostack.render import picture, save
     from echostack.resources import folder
@@ -36,7 +37,8 @@ def demo(
     out.mkdir(parents=True, exist_ok=True)
     caller, agent, transcript = out / "caller.wav", out / "agent.wav", out / "transcript.txt"
     with as_file(folder("examples") / "front_desk.echo") as file:
-        pipeline = api.compile(file, settings={"ingress.file.path": str(caller), "egress.file.path": str(agent)})
+        graph = with_program(with_files(api.load(file), None, agent), "caller")
+    pipeline = api.compile(graph)
     print(f"{pipeline.plan.name}: {pipeline.graph.description}")
     lines = CallLines()
     script = (
@@ -45,7 +47,7 @@ def demo(
         Cue("Thank you very much.", 1.0),
     )
     frames = ScriptedCaller(script, lines, caller).frames()
-    outcome = conduct(pipeline, fast=fast, trace=out / "trace.jsonl", lines=lines, ingress={"file": frames})
+    outcome = conduct(pipeline, fast=fast, trace=out / "trace.jsonl", lines=lines, ingress={"caller": frames})
     transcript.write_text("\n".join([*transcript_lines(outcome.conversation), ""]), encoding="utf-8")
     drawn = save(picture(pipeline.plan.checked, plan=pipeline.plan), out / "graph.svg")
     outcome.files = {
