@@ -1,0 +1,197 @@
+"""``a ?? b``: the event goes to the next member before an answer, never after it; the failed one rests, is probed, and
+comes back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from echostack.core.payloads import AgentMessage, AudioFrame, Data, Text
+from echostack.registry import Context, Inbox, connector
+from tests.runtime.cast import CALL, Outcome, Tts, hears, play
+
+CHOICE = hears(
+    "ear.stt -> first.node ?? second.node -> acme.note",
+    connectors="{first.node: {cooldown: 5s}, second.node: {cooldown: 5s}}",
+)
+
+
+@connector("acme.note")
+def note(item: Data) -> None:
+    """Somewhere to go."""
+
+
+def member(vendor: str, broken: Any = lambda now: False, wait: float = 0.1, after: int = 0) -> Any:
+    """A member that fails while ``broken(now)``, after ``after`` answers."""
+
+    @connector(f"{vendor}.node")
+    class Member:
+        def __init__(self, context: Context) -> None:
+            self._clock = context.clock
+
+        async def __call__(self, text: Text) -> AsyncIterator[Data]:
+            await self._clock.sleep(wait)
+            for _ in range(after):
+                yield Data(f"{vendor} begins {text.text}")
+            if broken(self._clock.now()):
+                raise ConnectionError(f"{vendor} is down")
+            yield Data(f"{vendor} {text.text}")
+
+    return Member
+
+
+def answers(over: Outcome) -> list[tuple[float, str]]:
+    return [(round(e.time, 6), e.payload.name) for e in over.events if e.kind == "data"]  # type: ignore[attr-defined]
+
+
+def saying(*words: str) -> list[tuple[float, str]]:
+    return [(float(n), f"say:{w}") for n, w in enumerate(words, 1)]
+
+
+def test_the_first_member_answers_while_it_works() -> None:
+    over = play(saying("a", "b"), member("first"), member("second"), note, graph=CHOICE)
+    assert answers(over) == [(1.1, "first a"), (2.1, "first b")]
+    assert not [e for e in over.events if e.name.startswith("error.")]
+
+
+def test_a_failure_before_the_answer_hands_the_event_to_the_next() -> None:
+    over = play(saying("a"), member("first", lambda now: True), member("second"), note, graph=CHOICE)
+    assert answers(over) == [(1.2, "second a")]
+    ((when, taken),) = over.at("error.first.failed_over")
+    assert (when, taken.node, taken.to, taken.message) == (
+        1.1, "first.node", "second.node", "ConnectionError: first is down"
+    )  # fmt: skip
+    # The caller waited for both: the failed attempt counts.
+    assert [p.message for _, p in over.at("error.first.exception")] == ["ConnectionError: first is down"]
+    assert over.at("error.second.exception") == []
+
+
+def test_a_failure_within_an_answer_is_final_and_only_the_next_event_goes_to_the_next() -> None:
+    over = play(saying("a", "b"), member("first", lambda now: True, after=1), member("second"), note, graph=CHOICE)
+    assert answers(over) == [(1.1, "first begins a"), (2.1, "second b")]
+    assert len(over.at("error.first.failed_over")) == 0
+
+
+def test_the_failed_member_rests_for_its_cooldown_and_is_then_probed_with_a_live_event() -> None:
+    # Down until 4: fails at 1.1, rests until 6.1; the event at 7 is its probe.
+    over = play(
+        saying(*"abcdefgh"), member("first", lambda now: now < 4), member("second"), note, graph=CHOICE
+    )  # fmt: skip
+    assert answers(over) == [
+        (1.2, "second a"), (2.1, "second b"), (3.1, "second c"), (4.1, "second d"), (5.1, "second e"),
+        (6.1, "second f"), (7.1, "first g"), (8.1, "first h"),
+    ]  # fmt: skip
+    assert [(t, p.node) for t, p in over.at("error.first.recovered")] == [(7.1, "first.node")]
+
+
+def test_a_probe_that_fails_costs_one_attempt_and_another_rest() -> None:
+    tried: list[float] = []
+
+    def broken(now: float) -> bool:
+        tried.append(round(now, 6))
+        return True
+
+    over = play(saying(*"abcdefghijklm"), member("first", broken), member("second"), note, graph=CHOICE)
+    assert tried == [1.1, 7.1, 13.1]
+    assert len(answers(over)) == 13
+    assert over.at("error.first.recovered") == []
+
+
+def test_when_all_have_failed_the_event_is_a_dead_letter_and_the_next_is_tried_again() -> None:
+    over = play(
+        saying("a", "b"), member("first", lambda now: now < 2), member("second", lambda now: now < 2), note,
+        graph=CHOICE,
+    )  # fmt: skip
+    assert answers(over) == [(2.1, "first b")]
+    assert len(over.at("error.*.dead_letter")) == 1
+
+
+def test_the_retries_of_a_member_come_before_the_next_member() -> None:
+    graph = hears(
+        "ear.stt -> first.node ?? second.node -> acme.note",
+        connectors="{first.node: {attempts: 2, backoff: 1s}, second.node: {cooldown: 5s}}",
+    )
+    over = play(saying("a"), member("first", lambda now: True, wait=0.0), member("second"), note, graph=graph)
+    ((when, _),) = answers(over)
+    assert 1.6 <= when <= 2.1
+    assert len(over.at("error.first.retried")) == 1
+
+
+# -- streams ---------------------------------------------------------------------------------------------------
+
+EARS = """
+echostack: 1
+connectors: {first.stt: {cooldown: 5s}, second.stt: {cooldown: 5s}}
+pipeline:
+  - ingress.line.audio_frame -> first.stt ?? second.stt -> acme.words
+barge_in: off
+"""
+
+
+@connector("acme.words")
+def words(text: Text) -> None:
+    """Somewhere to go."""
+
+
+def recogniser(vendor: str, broken: Any = lambda now: False) -> Any:
+    """Gathers cues until one says ``end``, then answers with them; fails on an event while ``broken(now)``."""
+
+    @connector(f"{vendor}.stt")
+    class Recogniser:
+        def __init__(self, context: Context) -> None:
+            self._clock = context.clock
+
+        async def run(self, inbox: Inbox[AudioFrame]) -> AsyncIterator[Text]:
+            held: list[str] = []
+            async for event in inbox:
+                cue = event.payload.track  # type: ignore[attr-defined]
+                if broken(self._clock.now()):
+                    raise ConnectionError(f"{vendor} hung up")
+                if cue == "end":
+                    yield Text(f"{vendor}: {' '.join(held)}")
+                    held = []
+                else:
+                    held.append(cue)
+
+    return Recogniser
+
+
+def test_a_recogniser_that_fails_in_the_middle_of_a_word_hands_over_what_it_had_heard() -> None:
+    cues = [(1.0, "one"), (2.0, "end"), (3.0, "two"), (4.0, "three"), (5.0, "four"), (6.0, "end")]
+    over = play(cues, recogniser("first", lambda now: now >= 4), recogniser("second"), words, graph=EARS)
+    assert [(t, p.text) for t, p in over.at("processing.*.text")] == [
+        (2.0, "first: one"), (6.0, "second: two three four")
+    ]  # fmt: skip
+    assert [(t, p.to) for t, p in over.at("error.first.failed_over")] == [(4.0, "second.stt")]
+
+
+def test_when_every_recogniser_has_failed_that_is_said_and_the_call_goes_on_to_its_end() -> None:
+    cues = [(1.0, "one"), (2.0, "end")]
+    over = play(cues, recogniser("first", lambda now: True), recogniser("second", lambda now: True), words, graph=EARS)
+    assert [p.message for _, p in over.at("error.*.exception")][-1].startswith("every member of ")
+    assert over.times("control.call.call_ended") == [20.0]
+
+
+@pytest.mark.parametrize("at", [1.05, 1.15])
+def test_a_choice_is_interrupted_whichever_member_works(at: float) -> None:
+
+    def agent(vendor: str, down: bool) -> Any:
+        @connector(f"{vendor}.agent")
+        class A:
+            def __init__(self, context: Context) -> None:
+                self._clock = context.clock
+
+            async def __call__(self, text: Text) -> AgentMessage:
+                await self._clock.sleep(0.1)
+                if down:
+                    raise ConnectionError("down")
+                return AgentMessage(f"{text.text}-1")
+
+        return A
+
+    graph = CALL.replace("  acme.agent: {seconds: 0.4}\n", "").replace("acme.agent ", "first.agent ?? second.agent ")
+    over = play([(1.0, "say:hello"), (at, "say:other")], agent("first", True), agent("second", False), Tts, graph=graph)
+    assert over.heard("hello") == 0.0
+    assert over.heard("other") == 0.5
