@@ -45,9 +45,12 @@ fmt: $(READY) ## bring the code and the shipped .echo files into their one form
 	@$(BIN)/ruff format -q .
 	@find graphs playbooks examples -name '*.echo' -exec $(BIN)/echostack fmt {} +
 
-render: $(READY) ## draw the shipped .echo files again, beside them and in the docs
-	@for file in $$(find graphs playbooks examples -name '*.echo'); do \
-		$(BIN)/echostack render $$file -o $${file%.echo}.svg || exit 1; done
+# With the engine that comes along, so that the pictures are the same bytes on every machine.
+render: $(READY) ## draw the shipped .echo files again: graphs/*.svg, and the examples in docs/pictures/
+	@mkdir -p docs/pictures
+	@for file in graphs/*.echo; do $(BIN)/echostack render --bundled $$file -o $${file%.echo}.svg || exit 1; done
+	@for file in examples/*.echo; do \
+		$(BIN)/echostack render --bundled $$file -o docs/pictures/$$(basename $$file .echo).svg || exit 1; done
 
 bench: $(READY) ## run every script in benchmarks/; prints medians and ratios
 	@$(BIN)/python -m benchmarks
