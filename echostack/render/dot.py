@@ -118,7 +118,7 @@ def _line(graph: graphviz.Digraph, line: Line, anchors: dict[str, str]) -> None:
         "color": SEVERE[bad] if bad else colour,
         "penwidth": "2.4" if bad else ("1.0" if line.quiet else width),
         "id": f"edge {line.source} {line.target}",
-        "tooltip": "; ".join(f"{m.code} {m.message}" for m in line.marks) or f"{line.source} to {line.target}",
+        "tooltip": "; ".join(f"{m.code} {m.message}" for m in line.marks) or _tip(line),
     }
     if line.quiet:
         attributes["style"] = "dashed"
@@ -134,6 +134,10 @@ def _line(graph: graphviz.Digraph, line: Line, anchors: dict[str, str]) -> None:
     if label:
         attributes["label"] = label
     graph.edge(_name(line.source), _name(line.target), **attributes)
+
+
+def _tip(line: Line) -> str:
+    return f"{line.source} to {line.target}" + (f": {line.detail}" if line.detail else "")
 
 
 def _line_label(line: Line, colour: str) -> str:

@@ -85,9 +85,10 @@ class Box:
 class Line:
     """One route. ``kinds`` are already folded for reading; ``policy`` is set only where it is not the default.
 
-    ``quiet``: resolved from a pattern, so drawn thinner than an arrow that was written. ``queued``: a queue stands
-    here. ``into``: the frame whose border the arrow ends at, empty to end at ``target``. ``arrow``: whether its end
-    has a head (the first half of a line through a resampler has none).
+    ``detail`` is what a pointer over the line tells of its queue. ``quiet``: resolved from a pattern, so drawn
+    thinner than an arrow that was written. ``queued``: a queue stands here. ``into``: the frame whose border the
+    arrow ends at, empty to end at ``target``. ``arrow``: whether its end has a head (the first half of a line through
+    a resampler has none).
     """
 
     source: str
@@ -97,6 +98,7 @@ class Line:
     port: str = ""
     guard: str = ""
     policy: str = ""
+    detail: str = ""
     marks: tuple[Mark, ...] = ()
     quiet: bool = False
     queued: bool = False

@@ -95,7 +95,8 @@ class _Written(_Drawing):
             self.lines.append(
                 Line(
                     edge.source, edge.target, _written_medium(edge), fold_kinds(kinds), edge.port,
-                    guard_text(edge.guard), policy, self.edge_marks.get((edge.source, edge.target, edge.rule), ()),
+                    guard_text(edge.guard), policy,
+                    marks=self.edge_marks.get((edge.source, edge.target, edge.rule), ()),
                     quiet=nodes[edge.source].role is NodeRole.PATTERN,
                 )
             )  # fmt: skip
@@ -112,6 +113,8 @@ class _Checked(_Drawing):
         self.routes: dict[tuple[str, str], set[str]] = {}
         for edge in checked.edges:
             self.routes.setdefault((edge.pattern, edge.target), set()).add(edge.source)
+        # A node alone in its island is what everybody takes a node to be: only company is worth a word.
+        self.islands = {i.id for i in plan.islands if len(i.nodes) > 1} if plan else set()
         self.queues: dict[str, PlanEdge] = {e.id: e for e in plan.edges} if plan else {}
 
     def draw(self) -> Picture:
@@ -134,7 +137,7 @@ class _Checked(_Drawing):
         names = checked.members or checked.node.members
         members = tuple(_member(nodes[m].node, nodes[m].spec) for m in names if m in nodes)
         planned = self.plan.nodes.get(checked.id) if self.plan else None
-        badges = (f"island {planned.island}",) if planned and planned.fused else ()
+        badges = (f"island {planned.island}",) if planned and planned.island in self.islands else ()
         standing = Standing(checked.node.group, self.scope_of.get(checked.id, 0), planned.island if planned else -1)
         part = part_of(checked.node, checked.spec)
         self.add_box(checked.node, part, members, standing)
@@ -157,11 +160,12 @@ class _Checked(_Drawing):
         planned = self.queues.get(edge.id)
         queue = planned.queue if planned else None
         policy = ", ".join(p for p in (policy_text(edge.queue, edge.overflow), "cycle" if edge.cycle else "") if p)
+        detail = ""
         if queue:
-            policy = policy_text(queue.bound, queue.overflow) + (", control lane" if queue.control else "")
+            detail = policy_text(queue.bound, queue.overflow) + (", control lane" if queue.control else "")
         line = Line(
             start, edge.target, medium_of(kinds), fold_kinds(k.name for k in kinds), edge.port,
-            guard_text(edge.guard), policy, self.edge_marks.get((edge.source, edge.target, edge.rule), ()),
+            guard_text(edge.guard), policy, detail, self.edge_marks.get((edge.source, edge.target, edge.rule), ()),
             quiet=bool(edge.pattern), queued=queue is not None,
         )  # fmt: skip
         if start != edge.source:
@@ -175,8 +179,10 @@ class _Checked(_Drawing):
         self.standing[name] = Standing(
             mine.group if mine.group == theirs.group else "", mine.scope if mine.scope == theirs.scope else 0
         )
-        self.lines.append(replace(line, target=name, policy="", queued=False, arrow=False))
-        self.lines.append(Line(name, edge.target, line.medium, policy=line.policy, queued=line.queued))
+        self.lines.append(replace(line, target=name, policy="", detail="", queued=False, arrow=False))
+        self.lines.append(
+            Line(name, edge.target, line.medium, policy=line.policy, detail=line.detail, queued=line.queued)
+        )
 
     def _interruptions(self) -> None:
         """An arrow from whoever notices the caller's speech to the border of every scope."""

@@ -156,21 +156,23 @@ def test_a_fallback_tells_its_members_and_their_rest() -> None:
 def test_a_planned_picture_shows_queues_and_islands() -> None:
     base = plan()
     fused = {n: replace(p, island=1 if n in ("claude.agent", "piper.tts") else p.island) for n, p in base.nodes.items()}
-    drawn = picture(base.checked, plan=replace(base, nodes=fused))
+    islands = (*base.islands, Island(1, ("claude.agent", "piper.tts"), ("claude.agent",)))
+    drawn = picture(base.checked, plan=replace(base, nodes=fused, islands=islands))
     badges = {b.id: b.badges for b in drawn.boxes if b.badges}
-    assert badges == {"claude.agent": ("island 1",), "piper.tts": ("island 1",), "webrtc.vad": ("island 0",)}
+    assert badges == {"claude.agent": ("island 1",), "piper.tts": ("island 1",)}
     assert [(f.id, f.parent) for f in drawn.frames if f.kind is FrameKind.ISLAND] == [("island 1", "scope 1")]
-    queued = {(e.target, e.policy) for e in drawn.lines if e.queued}
+    queued = {(e.target, e.detail) for e in drawn.lines if e.queued}
+    assert not any(e.policy for e in drawn.lines)
     assert ("moonshine.stt", "queue 50, drop oldest") in queued
     assert ("claude.agent", "queue 64, block") in queued
     assert not any(e.queued for e in drawn.lines if e.target == "webrtc.vad")
 
 
-def test_the_control_lane_is_named_on_its_line() -> None:
+def test_the_control_lane_is_told_by_its_line() -> None:
     base = plan()
     edge = replace(base.edges[1], payloads=(SpeechStarted,), queue=QueuePlan(8, Overflow.BLOCK, control=True))
     drawn = picture(base.checked, plan=replace(base, edges=(edge,)))
-    assert [e.policy for e in drawn.lines if e.queued] == ["queue 8, block, control lane"]
+    assert [e.detail for e in drawn.lines if e.queued] == ["queue 8, block, control lane"]
 
 
 def test_payloads_of_the_samples_are_those_of_the_plan() -> None:
