@@ -106,6 +106,8 @@ def _read(source: Source, findings: Findings) -> Document:
 def _need_pipeline(root: MappingNode, read: RecordValue, findings: Findings, *, unreadable: bool) -> None:
     node = root.get("pipeline")
     if node is None:
+        if root.get("interface") is not None:
+            return  # made to be imported: the rules are the importer's
         if unreadable or root.get("pipelines") is not None or root.get("rules") is not None:
             return  # what is wrong has been said, and would be said twice
         first = root.pairs[0].key.span if root.pairs else root.span

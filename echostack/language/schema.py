@@ -14,7 +14,8 @@ def json_schema() -> dict[str, Any]:
     left to ``echostack check``.
     """
     shape = SECTIONS.schema()
-    shape["required"] = ["pipeline"]
+    # A file with an interface is made to be imported, and may leave every rule to its importer.
+    shape["anyOf"] = [{"required": ["pipeline"]}, {"required": ["interface"]}]
     shape["properties"]["pipeline"]["minItems"] = 1
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
