@@ -59,6 +59,7 @@ class BargeIn:
         self._timer: asyncio.TimerHandle | None = None
         self._asked, self._admitted = -1, False
         self._last_heard: list[str] = []
+        self._closed = False
 
     # -- what the scope is doing -------------------------------------------------------------------------------
 
@@ -118,6 +119,8 @@ class BargeIn:
         if event.scope == number:
             # It went out of the scope and comes back: it is still of the epoch in which its cause entered.
             return event
+        if self._closed and not event.payload.__kind__.keep:
+            return None
         if isinstance(event.payload, Text):
             if event.seq != self._asked:
                 # Asked once, however many ways into the scope the turn has.
@@ -210,7 +213,8 @@ class BargeIn:
         self._core.engine_emit("control", "barge_in", Aborted(self._scope.name, why))
 
     def close(self) -> None:
-        """No timer fires after the session has ended."""
+        """The caller is gone, or the session ends: no timer fires any more, and no turn begins."""
+        self._closed = True
         self._disarm()
 
     # -- timers ------------------------------------------------------------------------------------------------
@@ -220,7 +224,7 @@ class BargeIn:
         self._last_heard.append(text)
 
     def _watch(self) -> None:
-        if not self.active or self.protected or self._speech_since is None:
+        if self._closed or not self.active or self.protected or self._speech_since is None:
             return
         if self._playing:
             self.suspend()

@@ -57,7 +57,8 @@ class Failures:
     def _emit(self, node: str, payload: Payload, cause: Event | None) -> None:
         plan_node = self._nodes.get(node)
         self._core.counters.node(node).failed(payload.__kind__.name)
-        self._core.engine_emit("error", plan_node.source if plan_node else node, payload, cause, node)
+        # A task of the session itself has no node, and its name is no part of an event's name.
+        self._core.engine_emit("error", plan_node.source if plan_node else "call", payload, cause, node)
 
 
 def describe(error: BaseException) -> str:

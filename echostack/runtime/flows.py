@@ -181,7 +181,7 @@ class SinkDriver(Driver):
         return len(self.inbox) > 0 or self.playout.speaking
 
     async def run(self) -> None:
-        pacer = self.nursery.start(self.playout.run(), f"{self.id} pacer")
+        pacer = self.nursery.start(self._pace(), f"{self.id} pacer")
         stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         pacer.add_done_callback(lambda _: settle(stop))
         try:
@@ -201,6 +201,12 @@ class SinkDriver(Driver):
         finally:
             self.playout.close()
             self.inbox.abandon()
+
+    async def _pace(self) -> None:
+        try:
+            await self.playout.run()
+        except Exception as error:
+            self.failures.report(self.id, error)
 
     def _push(self, event: Event) -> None:
         try:

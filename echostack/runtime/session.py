@@ -22,7 +22,7 @@ from echostack.runtime.make import closed, opened
 from echostack.runtime.report import stats_of
 from echostack.runtime.stats import Stats
 from echostack.runtime.subscription import Subscription
-from echostack.runtime.tasks import Nursery
+from echostack.runtime.tasks import Nursery, to_its_end
 
 OPEN_TIMEOUT = 15.0
 CLOSE_TIMEOUT = 5.0
@@ -89,7 +89,7 @@ class Session:
                 await self._open()
         except BaseException as error:
             self._state = "closed"
-            await self._close_targets()
+            await to_its_end(self._close_targets())
             compute.close()
             if isinstance(error, TimeoutError):
                 raise EchoStackError(f"the call could not open within {self._timeouts[0]:g} s") from error
@@ -112,11 +112,15 @@ class Session:
             return
         self._state = "closing"
         self._reason = self._reason or reason
+        # A cancelled program must still find its call closed: the cleanup is bounded, so it may be shielded.
+        await to_its_end(self._close())
+
+    async def _close(self) -> None:
         self._parts.dialogue.close()
         deadline = self._timeouts[2]
-        # A cancelled program must still find its call closed: the cleanup is bounded, so it may be shielded.
-        self._late += await self._nursery.close(deadline)
-        for name in self._late:
+        late = await self._nursery.close(deadline)
+        self._late += late
+        for name in late:
             self._parts.failures.late(name, f"did not stop within {deadline:g} s")
         await self._close_targets()
         self._announce_end()

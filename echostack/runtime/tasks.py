@@ -78,3 +78,20 @@ class Nursery:
         except TimeoutError:
             pass
         return tuple(self._tasks.values())
+
+
+async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await ``work`` to its end although the awaiting task is cancelled meanwhile, however often; the cancellation is
+    raised afterwards. For cleanup with a deadline of its own."""
+    running = asyncio.get_running_loop().create_task(work, name="closing")
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError as error:
+            cancelled = error
+        except Exception:  # of the work itself: raised below, from its result
+            break
+    running.result()
+    if cancelled is not None:
+        raise cancelled

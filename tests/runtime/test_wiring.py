@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import echostack.api as echostack
+from echostack.core.audio import AudioFormat
 from echostack.core.clock import InlineCompute, LoopClock
 from echostack.core.events import Event
-from echostack.core.audio import AudioFormat
 from echostack.core.payloads import AgentMessage, AudioFrame, CallStarted, Data, ExceptionFailure, Intent, Text
 from echostack.registry import Forward, Inbox, Out, Registry, connector
 from echostack.simulation.loop import run_virtual
