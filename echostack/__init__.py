@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from echostack.api import (
-        Checked, Pipeline, Session, Stats, Subscription, check, compile, default_registry, load,
+        Checked,
+        Pipeline,
+        Session,
+        Stats,
+        Subscription,
+        check,
+        compile,
+        default_registry,
+        load,
     )  # fmt: skip
 
 __version__ = "0.1.0"

@@ -73,8 +73,9 @@ def frames(root: Frame) -> list[Frame]:
 
 def _open_imports(frame: Frame, library: Library, findings: Findings, count: list[int]) -> None:
     _check_names(frame, findings)
+    # All of them stand as "not opened" first, so that whoever asks for one that never came finds that out.
+    frame.imports.update(dict.fromkeys(frame.document.imports))
     for name, decl in frame.document.imports.items():
-        frame.imports[name] = None
         place = frame.at(decl.path_span)
         if name in frame.document.connectors:
             findings.add(

@@ -23,9 +23,7 @@ class ConnectorSettings(BaseModel):
     Secrets are ``SecretStr`` fields, so that no message, log or picture can show one.
     """
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
 class NoSettings(ConnectorSettings):

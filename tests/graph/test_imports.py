@@ -316,3 +316,15 @@ def test_a_file_that_is_nowhere_is_told_where_it_was_looked_for(project: Project
           note: it was looked for beside the file that imports it, and among the shipped graphs
           help: the shipped ones are {known}"""
     )
+
+
+def test_rules_that_use_an_import_past_the_limit_are_told_of_the_limit_alone(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.write("speak.echo", SPEAK)
+    many = range(MAX_FRAMES + 3)
+    imports = "\n".join(f"  p{n}: speak.echo" for n in many)
+    rules = "\n".join(f"  - p{n}:out -> egress.file.audio_chunk" for n in many)
+    path = project.write("many.echo", f"imports:\n{imports}\npipeline:\n{rules}\n")
+    findings = Findings()
+    build(read_document(read_source(path), findings), findings, root=path.parent)
+    assert {d.code.id for d in findings.items} == {"E0319"}
