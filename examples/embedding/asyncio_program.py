@@ -15,22 +15,24 @@ from echostack.core.payloads import AudioChunk, PlayoutFinished, Text
 GRAPH = Path(__file__).with_name("desk.echo")
 
 
-async def caller() -> AsyncIterator[Text]:
+async def caller(impatient: asyncio.Event) -> AsyncIterator[Text]:
     """Two questions; the second comes while the first is still being answered."""
     yield Text("What are your opening hours?")
-    await asyncio.sleep(1.5)
+    await impatient.wait()
     yield Text("How much is a room for one night?")
 
 
 async def main() -> None:
     """One call: print what is said, and how much of it was heard."""
     pipeline = echostack.compile(GRAPH)
-    async with pipeline.session(ingress={"app": caller()}) as call:
-        seconds = 0.0
+    impatient, seconds = asyncio.Event(), 0.0
+    async with pipeline.session(ingress={"app": caller(impatient)}) as call:
         async for event in call.events("egress.app.audio_chunk", "control.app.playout_finished"):
             match event.payload:
                 case AudioChunk() as chunk:
                     seconds += chunk.seconds
+                    if seconds > 1.5:
+                        impatient.set()
                 case PlayoutFinished(heard=heard, cut=cut):
                     print(f"heard{' (cut off)' if cut else ''}: {heard}")
     for turn in call.conversation:
