@@ -188,6 +188,8 @@ class BargeIn:
             driver.interrupt()
         heard: list[str] = []
         for playout in self._playouts:
+            if not playout.speaking and not playout.suspended:
+                continue
             before = len(self._last_heard)
             dropped += playout.cut()
             heard += self._last_heard[before:]
