@@ -77,9 +77,8 @@ def check(
         findings.sources.update(graph.sources)
         if settings:
             graph = with_settings(graph, settings)
-        if not findings.errors:
-            environment = os.environ if env is None else env
-            checked = checks.check(graph, registry or default_registry(), findings, env=environment)
+        environment = os.environ if env is None else env
+        checked = checks.check(graph, registry or default_registry(), findings, env=environment)
     if findings.errors:
         checked = None
     return Checked(tuple(findings.ordered()), dict(findings.sources), graph, checked)

@@ -28,6 +28,9 @@ from echostack.simulation.loop import run_virtual
 LIVE_ONLY = ("ingress.mic", "egress.speaker")
 """Transports that live in real time and nowhere else."""
 
+EVENTS_HELD = 65_536
+"""Events that wait for the terminal and the trace before the oldest are lost; the statistics count the lost ones."""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -87,11 +90,13 @@ def conduct(
 
 async def _call(session: Session, outcome: Outcome, lines: CallLines, trace: Trace | None, show: bool) -> None:
     opened = False
+    # From before the call opens, so that the trace has its first event; far more than a slow terminal falls behind.
+    events = session.events(queue=EVENTS_HELD)
     try:
         async with session as call:
             opened = True
             with _screen(show, lines, call) as screen:
-                async for event in call.events():
+                async for event in events:
                     if trace is not None:
                         trace.write(event)
                     new = lines.take(event)

@@ -86,10 +86,14 @@ class Session:
         self._stop_sources = asyncio.Event()
         try:
             self._parts = Assembly(core, self.plan, self._overrides, self._nursery, self._ask_end, self._release)
+            for subscription in self._subscriptions:
+                subscription.attach(self._parts.wiring, core.pressure)
             async with clock.timeout(self._timeouts[0]):
                 await self._open()
         except BaseException as error:
             self._state = "closed"
+            for subscription in self._subscriptions:
+                subscription.end()
             await to_its_end(self._close_targets())
             compute.close()
             if isinstance(error, TimeoutError):
@@ -153,15 +157,18 @@ class Session:
     ) -> Subscription:
         """The events that match any of ``patterns``, from now to the end of the call; every event for none.
 
+        Asked for before the call is entered, it has the very first ones too (``control.call.call_started``).
         UsageError for something that is not a pattern.
         """
         try:
             parsed = [EventPattern.parse(p) for p in patterns or ("*.*.*", "*.*.*.*")]
         except ValueError as error:
             raise UsageError(str(error)) from None
-        found = Subscription(self._parts.wiring, self._core.pressure, parsed, queue, Overflow(overflow))
+        found = Subscription(parsed, queue, Overflow(overflow))
         self._subscriptions.append(found)
-        if self._state in ("closing", "closed"):
+        if self._state == "open":
+            found.attach(self._parts.wiring, self._core.pressure)
+        elif self._state in ("closing", "closed"):
             found.end()
         return found
 

@@ -17,14 +17,18 @@ class Subscription:
     statistics), or holds up the call under ``overflow=block``. Cancelling a read loses no event.
     """
 
-    def __init__(
-        self, wiring: Wiring, pressure: Pressure, patterns: Sequence[EventPattern], bound: int, overflow: Overflow
-    ) -> None:
+    def __init__(self, patterns: Sequence[EventPattern], bound: int, overflow: Overflow) -> None:
         name = f"events({', '.join(map(str, patterns))})"
-        self.lane = Lane(name, bound, overflow, pressure)
-        self._inbox = Inbox(name, pressure)
+        self._patterns = tuple(patterns)
+        self.lane = Lane(name, bound, overflow, Pressure())
+        self._inbox = Inbox(name, self.lane.pressure)
         self._inbox.add(self.lane)
-        self._stop: Callable[[], None] = wiring.observe(patterns, self._put)
+        self._stop: Callable[[], None] = _nothing
+
+    def attach(self, wiring: Wiring, pressure: Pressure) -> None:
+        """Observe from here on; a full lane that blocks holds up whoever ``pressure`` holds up."""
+        self.lane.pressure = pressure
+        self._stop = wiring.observe(self._patterns, self._put)
 
     @property
     def dropped(self) -> int:
@@ -52,3 +56,7 @@ class Subscription:
         """Stop observing and forget what was not read."""
         self._stop()
         self._inbox.abandon()
+
+
+def _nothing() -> None:
+    """Not observing yet."""
