@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from echostack.cli.call_lines import CallLine, CallLines
+from echostack.runtime.stats import percentile
 
 if TYPE_CHECKING:
     from echostack.runtime.stats import Stats
@@ -70,6 +71,8 @@ class CallScreen:
         if stats is not None:
             self._console.print()
             self._console.print(figures(stats))
+            self._console.print()
+            self._console.print(whole(stats))
 
 
 def styled(line: CallLine) -> Styled:
@@ -94,6 +97,22 @@ def figures(stats: Stats) -> Table:
         if lost:
             rows.add_row(f"{queue.edge}: {lost} of {queue.put + queue.refused} dropped ({queue.overflow})", style="red")
     return rows
+
+
+def whole(stats: Stats) -> Styled:
+    """The call as a whole: from the caller's last word to the reply's first sample, interruptions, losses."""
+    waits = stats.voice_to_voice_ms
+    parts = []
+    if waits:
+        turns = f"{len(waits)} repl{'y' if len(waits) == 1 else 'ies'}"
+        parts.append(
+            f"voice to voice {percentile(waits, 0.5):.0f} ms p50, {percentile(waits, 0.95):.0f} ms p95 over {turns}"
+        )
+    parts.append(f"{stats.interruptions} interruption{'' if stats.interruptions == 1 else 's'}")
+    if stats.aborted:
+        parts.append(f"{stats.aborted} false one{'' if stats.aborted == 1 else 's'}")
+    parts.append(f"{stats.dropped:,} events dropped" if stats.dropped else "no event dropped")
+    return Styled(", ".join(parts))
 
 
 def _row(counted: Mapping[str, Any]) -> tuple[str, ...]:
