@@ -239,7 +239,8 @@ def test_a_backchannel_does_not_interrupt(word: str) -> None:
     assert over.times(COMMITTED) == []
     assert [(t, p.why) for t, p in over.at(ABORTED)] == [(5.7, "backchannel")]
     assert over.heard("hello") == 5.0
-    assert over.turns[-1].text == reply_to("hello") and not over.turns[-1].cut
+    assert over.turns[-1].text == reply_to("hello")
+    assert not over.turns[-1].cut
 
 
 def test_a_backchannel_that_goes_on_into_words_interrupts() -> None:

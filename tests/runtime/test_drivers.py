@@ -461,7 +461,8 @@ def test_an_effect_that_failed_may_be_tried_again_under_its_key() -> None:
 
     graph = hears("ear.stt -> acme.node", connectors="{acme.node: {attempts: 3, backoff: 1s}}")
     over = play(saying("x"), Post, graph=graph)
-    assert len(keys) == 3 and len(set(keys)) == 1
+    assert len(keys) == 3
+    assert len(set(keys)) == 1
     assert [p.status for _, p in over.at("processing.acme.http_response")] == [200]
 
 
@@ -476,7 +477,8 @@ def test_an_effect_in_place_is_one_too() -> None:
     over = play(saying("a", "b"), write, graph=NODE)
     assert done == ["a", "b"]
     queue = [q for q in over.stats.queues if q.edge == "ear.stt -> acme.node"]
-    assert len(queue) == 1 and queue[0].taken == 2
+    assert len(queue) == 1
+    assert queue[0].taken == 2
 
 
 def test_effects_that_began_are_finished_when_the_caller_hangs_up() -> None:

@@ -66,7 +66,8 @@ class LaneAgainstAModel(RuleBasedStateMachine):
     def pop(self) -> None:
         found = self.lane.pop()
         if self.model:
-            assert found is not None and found.seq == self.model.popleft()[0]
+            assert found is not None
+            assert found.seq == self.model.popleft()[0]
             self.taken += 1
         else:
             assert found is None
@@ -75,7 +76,8 @@ class LaneAgainstAModel(RuleBasedStateMachine):
     def clear(self) -> None:
         gone = [e for e in self.model if not e[1]]
         count, husk = self.lane.clear()
-        assert count == len(gone) and [e.seq for e in husk] == [s for s, _ in gone]
+        assert count == len(gone)
+        assert [e.seq for e in husk] == [s for s, _ in gone]
         self.model = deque(e for e in self.model if e[1])
         self.stale += len(gone)
 
@@ -88,7 +90,8 @@ class LaneAgainstAModel(RuleBasedStateMachine):
         assert (found.put_count, found.taken, found.dropped, found.stale) == (
             self.seq, self.taken, self.dropped, self.stale
         )  # fmt: skip
-        assert len(found) == len(self.model) and found.high == self.most
+        assert len(found) == len(self.model)
+        assert found.high == self.most
         assert len(self.told) == self.dropped
         if self.overflow is not Overflow.BLOCK:
             assert len(found) <= self.bound
@@ -125,7 +128,8 @@ class InboxAgainstAModel(RuleBasedStateMachine):
     def take(self) -> None:
         found = self.inbox.take_nowait()
         if self.control:
-            assert found is not None and found.seq == self.control.popleft()
+            assert found is not None
+            assert found.seq == self.control.popleft()
             return
         ready = [n for n, q in enumerate(self.model) if q]
         if not ready:
@@ -177,7 +181,8 @@ def test_clearing_keeps_what_survives_in_its_order_and_touches_no_event() -> Non
     before = found._events
     count, husk = found.clear()
     # The very deque goes, whatever it holds: nothing is walked, moved or freed in this step.
-    assert husk is before and count == len(husk) == 9_990
+    assert husk is before
+    assert count == len(husk) == 9_990
     assert [e.seq for e in iter(found.pop, None)] == list(range(0, 10_000, 1000))
 
 

@@ -426,7 +426,8 @@ def test_two_calls_of_one_pipeline_do_not_touch_each_other() -> None:
     assert (first.stats.interruptions, second.stats.interruptions) == (1, 0)
     assert first.heard("a") == pytest.approx(0.1)
     assert second.heard("c") == second.heard("d") == 0.5
-    assert len(first.at("error.*.*")) == 2 and second.at("error.*.*") == []
+    assert len(first.at("error.*.*")) == 2
+    assert second.at("error.*.*") == []
     assert first.stats.session != second.stats.session
     assert {e.session for e in first.events} == {first.stats.session}
 
@@ -621,7 +622,8 @@ def test_the_figures_of_a_call() -> None:
 
 
 def test_control_events_and_results_survive_in_the_queues_of_an_interrupted_scope() -> None:
-    assert SpeechStarted.__kind__.keep and ToolResult.__kind__.keep
+    assert SpeechStarted.__kind__.keep
+    assert ToolResult.__kind__.keep
 
 
 TRACE = """

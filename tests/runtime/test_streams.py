@@ -91,12 +91,16 @@ def test_a_merge_ends_when_all_sources_have() -> None:
 def test_an_error_comes_after_the_items_before_it_and_leaves_no_task() -> None:
     async def main() -> list[object]:
         found: list[object] = []
-        with pytest.raises(ConnectionError, match="the line broke"):
+
+        async def read() -> None:
             async with merge(failing("ab"), endless("x")).stream() as merged:
                 async for item in merged:
                     found.append(item)
                     if len(found) > 100:
                         raise AssertionError("the error never came")
+
+        with pytest.raises(ConnectionError, match="the line broke"):
+            await read()
         assert not others()
         return found
 
@@ -211,7 +215,8 @@ def test_under_block_the_slowest_reader_sets_the_pace_and_all_get_everything() -
             return await reading, slow, asyncio.get_running_loop().time()
 
     fast, slow, seconds = run_virtual(main())
-    assert fast == slow == list(range(6)) and seconds == 6.0
+    assert fast == slow == list(range(6))
+    assert seconds == 6.0
 
 
 def test_under_error_a_reader_that_falls_behind_gets_one_and_the_other_goes_on() -> None:
@@ -242,12 +247,16 @@ def test_a_reader_that_leaves_is_forgotten() -> None:
 def test_an_error_of_the_source_reaches_every_reader_after_its_items() -> None:
     async def main() -> list[object]:
         found: list[object] = []
+
+        async def read(reader: Stream[object]) -> None:
+            async with reader.stream() as reading:
+                async for item in reading:
+                    found.append(item)
+
         async with broadcast(failing("ab"), 2) as readers:
             for reader in readers:
                 with pytest.raises(ConnectionError):
-                    async with reader.stream() as reading:
-                        async for item in reading:
-                            found.append(item)
+                    await read(reader)
         return found
 
     assert run_virtual(main()) == ["a", "b", "a", "b"]
