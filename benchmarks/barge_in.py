@@ -1,6 +1,6 @@
 """Barge-in: engine time of one interruption with queues full and empty, and stale samples in 10,000 random ones.
 
-The engine time is what ``call.barge_in()`` takes: one synchronous step, after which nothing of the old turn can be
+The engine time is the CPU time that ``call.barge_in()`` takes: one synchronous step, after which nothing of the old turn can be
 heard. The random interruptions come by speech, by a turn and by the program, on virtual time, at any instant of
 thinking, synthesising and playing; a sample is stale when the far end plays one of a turn that was interrupted.
 """
@@ -190,9 +190,10 @@ async def engine_times(queued: int, times: int, busy: int = 0) -> list[float]:
                 fill(call, share, queued - 2 * share)
                 for _ in range(busy):
                     await asyncio.sleep(0)  # the agent thinks, the synthesiser speaks, the mouth fills
-                started = time.perf_counter()
+                # CPU time of this thread: a time slice that another process takes is not the engine's.
+                started = time.thread_time()
                 dropped = call.barge_in()
-                found.append((time.perf_counter() - started) * 1000)
+                found.append((time.thread_time() - started) * 1000)
                 if dropped < queued - 1000:
                     raise AssertionError(f"{queued} events were queued and {dropped} dropped")
                 await asyncio.sleep(0.002)  # what was cleared is freed, what was cancelled ends
