@@ -1,8 +1,9 @@
 """Barge-in: engine time of one interruption with queues full and empty, and stale samples in 10,000 random ones.
 
-The engine time is the CPU time that ``call.barge_in()`` takes: one synchronous step, after which nothing of the old turn can be
-heard. The random interruptions come by speech, by a turn and by the program, on virtual time, at any instant of
-thinking, synthesising and playing; a sample is stale when the far end plays one of a turn that was interrupted.
+The engine time is the CPU time that ``call.barge_in()`` takes: one synchronous step, after which nothing of the old
+turn can be heard. The random interruptions come by speech, by a turn and by the program, on virtual time, at any
+instant of thinking, synthesising and playing; a sample is stale when the far end plays one of a turn that was
+interrupted.
 """
 
 from __future__ import annotations
