@@ -50,7 +50,10 @@ class Checked:
 
 
 def load(path: str | os.PathLike[str]) -> Graph:
-    """The graph of a `.echo` file, imports expanded, not yet checked. InvalidFile with every finding on errors."""
+    """The graph of a `.echo` file, imports expanded, not yet checked.
+
+    InvalidFile with every finding on errors; UsageError when there is no such file, or it cannot be opened.
+    """
     findings = Findings()
     graph = _graph(Path(path), findings)
     if graph is None or findings.errors:
@@ -66,6 +69,7 @@ def check(
     env: Mapping[str, str] | None = None,
 ) -> Checked:
     """Everything that can be said of a file, a text or a graph without running it; never raises for its mistakes.
+    Only for a file that is not there, or cannot be opened: UsageError.
 
     settings: ``{"node.key": value}`` overrides, as for ``compile``. env: where ``{env: NAME}`` leaves are taken
     from; the process's environment when None.

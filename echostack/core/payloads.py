@@ -310,6 +310,7 @@ class PlayoutFinished(Payload, frozen=True, gc=False):
 
 
 class _Failure(Payload, frozen=True, gc=False):
+    # elapsed_ms: since the event that was being worked on was made, its wait in queues included.
     node: str
     message: str = ""
     event: str = ""

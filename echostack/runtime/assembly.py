@@ -95,6 +95,10 @@ class Assembly:
         known = self.plan.nodes.get(node)
         if known is None:
             raise UsageError(f"the graph has no node {node!r}; it has {', '.join(sorted(self.plan.nodes))}")
+        if known.choice:
+            raise UsageError(
+                f"{node} is a member of a choice: emit to {known.choice!r}, which takes the one that works"
+            )
         takes = known.spec.consumes if known.spec is not None else self._members_take(known)
         if type(event.payload) not in takes:
             kinds = ", ".join(p.__kind__.name for p in takes) or "nothing"

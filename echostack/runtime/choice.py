@@ -13,12 +13,10 @@ from typing import Any
 
 from echostack.core.errors import ConnectorFailure
 from echostack.core.events import Event
-from echostack.core.payloads import FailedOver, Recovered
 from echostack.plan.model import PlanNode
 from echostack.runtime.breaker import Breaker
 from echostack.runtime.calls import Attempt, CallDriver
 from echostack.runtime.context import NodeContext
-from echostack.runtime.failures import describe
 from echostack.runtime.flows import StreamDriver
 from echostack.runtime.wiring import Handle
 
@@ -60,11 +58,10 @@ class CallChoice(CallDriver):
                 if onward is None or attempt.answered:
                     raise
                 self.failures.report(member.node.id, error, event)
-                take_over = FailedOver(member.node.id, describe(error), event.name, to=onward.node.id)
-                self.failures.emit(member.node.id, take_over, event)
+                self.failures.failed_over(member.node.id, error, event, onward.node.id)
                 continue
             if member.breaker.worked():
-                self.failures.emit(member.node.id, Recovered(member.node.id, "answers again", event.name), event)
+                self.failures.recovered(member.node.id, event)
             return kept
         raise AssertionError("a choice has at least one member")
 
@@ -93,8 +90,7 @@ class StreamChoice(StreamDriver):
                     onward = order[number + 1] if number + 1 < len(order) else None
                     self.failures.report(member.node.id, error, self._last)
                     if onward is not None:
-                        take_over = FailedOver(member.node.id, describe(error), self._last.name, to=onward.node.id)
-                        self.failures.emit(member.node.id, take_over, self._last)
+                        self.failures.failed_over(member.node.id, error, self._last, onward.node.id)
             rest = min(m.node.policy.cooldown for m in self.members)
             if all(m.node.policy.attempts <= 1 for m in self.members):
                 error_all = ConnectorFailure(f"every member of {self.id} has failed", retryable=False)
@@ -116,6 +112,5 @@ class StreamChoice(StreamDriver):
             self._held.clear()
             for member in self.members:
                 if member.target is self.target and member.breaker.worked():
-                    recovered = Recovered(member.node.id, "answers again", self._last.name)
-                    self.failures.emit(member.node.id, recovered, self._last)
+                    self.failures.recovered(member.node.id, self._last)
         super()._answering(answer)

@@ -13,7 +13,7 @@ from echostack.core.clock import Clock
 from echostack.core.errors import ConnectorFailure
 from echostack.core.events import Event
 from echostack.core.kinds import Payload
-from echostack.core.payloads import DeadLetter, ExceptionFailure, Late, Retried, TimeoutFailure
+from echostack.core.payloads import DeadLetter, ExceptionFailure, FailedOver, Late, Recovered, Retried, TimeoutFailure
 from echostack.language.document import NodePolicy
 from echostack.plan.model import PlanNode
 from echostack.runtime.core import Core
@@ -29,7 +29,7 @@ class Failures:
 
     def report(self, node: str, error: BaseException, cause: Event | None = None, *, attempt: int = 1) -> None:
         """An error of ``node`` while it worked on ``cause``; also what a fused node's failure comes to."""
-        about = _about(node, error, cause, attempt)
+        about = self._about(node, error, cause, attempt)
         if isinstance(error, TimeoutError):
             self._emit(node, TimeoutFailure(*about), cause)
         else:
@@ -42,17 +42,28 @@ class Failures:
         self.report(node, error, cause, attempt=attempt)
         if not cause.payload.__kind__.lossy:
             plain = plain_payload(cause.payload)
-            self._emit(node, DeadLetter(node, describe(error), cause.name, attempt, 0.0, plain), cause)
+            self._emit(node, DeadLetter(*self._about(node, error, cause, attempt), plain), cause)
 
     def retried(self, node: str, error: BaseException, cause: Event | None, attempt: int) -> None:
-        self._emit(node, Retried(*_about(node, error, cause, attempt)), cause)
+        self._emit(node, Retried(*self._about(node, error, cause, attempt)), cause)
 
     def late(self, node: str, message: str) -> None:
         self._emit(node, Late(node, message), None)
 
-    def emit(self, node: str, payload: Payload, cause: Event | None) -> None:
-        """Any other failure event of a node (a take-over, a recovery)."""
-        self._emit(node, payload, cause)
+    def failed_over(self, node: str, error: BaseException, cause: Event, to: str) -> None:
+        """A member of a choice failed, and ``to`` takes the same event."""
+        self._emit(node, FailedOver(*self._about(node, error, cause, 1), to=to), cause)
+
+    def recovered(self, node: str, cause: Event) -> None:
+        """A probe found a failed member of a choice working."""
+        self._emit(node, Recovered(node, "answers again", cause.name), cause)
+
+    def _about(
+        self, node: str, error: BaseException, cause: Event | None, attempt: int
+    ) -> tuple[str, str, str, int, float]:
+        """What every failure tells: who, what, about which event, at which try, how long after the event was made."""
+        elapsed = (self._core.clock.now() - cause.time) * 1000 if cause is not None and cause.seq else 0.0
+        return node, describe(error), cause.name if cause is not None else "", attempt, max(0.0, elapsed)
 
     def _emit(self, node: str, payload: Payload, cause: Event | None) -> None:
         plan_node = self._nodes.get(node)
@@ -69,10 +80,6 @@ def describe(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return text or "no answer within its time"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _about(node: str, error: BaseException, cause: Event | None, attempt: int) -> tuple[str, str, str, int]:
-    return node, describe(error), cause.name if cause is not None else "", attempt
 
 
 def plain_payload(payload: Payload) -> dict[str, Any]:

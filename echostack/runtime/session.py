@@ -222,10 +222,16 @@ class Session:
 
     async def _open(self) -> None:
         for node, target in self._parts.targets.items():
+            seconds = self.plan.nodes[node].policy.timeout
             try:
-                await opened(target)
+                async with self._core.clock.timeout(seconds) as limit:
+                    await opened(target)
             except EchoStackError:
                 raise
+            except TimeoutError as error:
+                if not limit.expired():
+                    raise
+                raise EchoStackError(f"{node} did not open within {seconds:g} s") from error
             except OSError as error:
                 raise EchoStackError(f"{node} cannot open: {error}") from error
 

@@ -63,6 +63,7 @@ def test_a_failure_before_the_answer_hands_the_event_to_the_next() -> None:
     assert (when, taken.node, taken.to, taken.message) == (
         1.1, "first.node", "second.node", "ConnectionError: first is down"
     )  # fmt: skip
+    assert round(taken.elapsed_ms, 6) == 100.0
     # The caller waited for both: the failed attempt counts.
     assert [p.message for _, p in over.at("error.first.exception")] == ["ConnectionError: first is down"]
     assert over.at("error.second.exception") == []

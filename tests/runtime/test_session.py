@@ -669,3 +669,60 @@ def test_one_seed_gives_one_trace_to_the_byte_whatever_the_order_of_hashes(check
     assert len(traces) == 1
     assert b"error.acme.retried" in next(iter(traces))
     assert traced(4, 0, checkout) not in traces
+
+
+def test_a_node_may_be_given_less_time_to_open_than_the_call() -> None:
+    @connector("slow.door")
+    class Slow:
+        def __init__(self, context: Context) -> None:
+            self._clock = context.clock
+
+        async def open(self) -> None:
+            await self._clock.sleep(5.0)
+
+        def __call__(self, text: Text) -> None: ...
+
+    graph = hears("ear.stt -> slow.door", connectors="{slow.door: {timeout: 2s}}")
+    with pytest.raises(EchoStackError, match=r"slow\.door did not open within 2 s"):
+        play([], Slow, graph=graph)
+
+
+def test_events_asked_for_before_the_call_opens_have_its_very_first() -> None:
+    async def main() -> list[str]:
+        clock = LoopClock()
+        pipeline = echostack.compile(hears("ear.stt -> acme.agent"), registry=registry(), env={})
+        session = pipeline.session(clock=clock, compute=InlineCompute(), ingress={"line": cues(ASKED, clock, 2.0)})
+        early = session.events("control.call.*")
+        async with session as call:
+            late = call.events("control.call.*")
+            await call.finished()
+        assert [e.kind async for e in late] == ["call_ended"]
+        return [e.kind async for e in early]
+
+    assert run_virtual(main()) == ["call_started", "call_ended"]
+
+
+def test_events_of_a_call_that_could_not_open_end() -> None:
+    async def main() -> list[str]:
+        async def dead(clock: LoopClock) -> None:
+            raise OSError("the line is dead")
+
+        doors = Doors(opens=dead)
+        pipeline = echostack.compile(hears("ear.stt -> two.door"), registry=registry(*doors.cast), env={})
+        session = pipeline.session(compute=InlineCompute(), ingress={"line": cues([], LoopClock(), 1.0)})
+        events = session.events()
+        with pytest.raises(EchoStackError, match=r"two\.door cannot open: the line is dead"):
+            await session.__aenter__()
+        return [e.name async for e in events]
+
+    assert run_virtual(main()) == []
+
+
+def test_a_member_of_a_choice_is_not_fed_past_its_choice() -> None:
+    async def during(call: Session, clock: LoopClock) -> None:
+        await clock.sleep(1.0)
+        with pytest.raises(UsageError, match=r"acme\.agent is a member of a choice: emit to 'acme\.agent \?\? "):
+            await call.emit(Text("x"), to="acme.agent")
+
+    graph = hears("ear.stt -> acme.agent ?? other -> acme.tts", connectors="{other: {use: acme.agent}}")
+    play([], graph=graph, during=during, until=3.0)
