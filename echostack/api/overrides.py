@@ -21,7 +21,7 @@ def with_settings(graph: Graph, settings: Mapping[str, Any]) -> Graph:
     """A copy of ``graph`` with ``{"node.key": value}`` (or ``{"node": {key: value}}``) laid over its settings.
 
     The longest node name that fits wins, so ``deepgram.stt.model`` sets ``model`` of ``deepgram.stt``; deeper keys
-    reach into mappings. UsageError for a node that the graph does not have.
+    reach into mappings. UsageError for a node that the graph does not have, and for a path without a setting.
     """
     nodes = dict(graph.nodes)
     for path, value in _flat(settings):
@@ -47,6 +47,8 @@ def _flat(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _split(path: str, nodes: Mapping[str, Node]) -> tuple[str, list[str]]:
     parts = path.split(".")
+    if path in nodes or not all(parts):
+        raise UsageError(f"cannot set {path!r}: name the node and the setting, such as faq.agent.greeting")
     for length in range(len(parts) - 1, 0, -1):
         name = ".".join(parts[:length])
         if name in nodes:
@@ -64,9 +66,10 @@ def _laid(settings: Mapping_ | None, keys: list[str], value: Any) -> Mapping_:
     if rest:
         inner = items.get(key)
         items[key] = _laid(inner if isinstance(inner, Mapping_) else None, rest, value)
+        spans.setdefault(key, PLACE)
     else:
         items[key] = _value(value)
-    spans.setdefault(key, PLACE)
+        spans[key] = PLACE  # a mistake in it is not the file's
     return Mapping_(items, spans, settings.span if settings is not None else PLACE)
 
 

@@ -5,6 +5,7 @@ The command modules import the floors below only when they run, so that ``echost
 
 from __future__ import annotations
 
+import os
 import sys
 from io import TextIOWrapper
 from typing import Any
@@ -25,7 +26,7 @@ from echostack.cli.commands import (
     talk,
     version,
 )
-from echostack.cli.guard import guarded
+from echostack.cli.guard import guarded, leave_at_the_next_signal, tell
 
 EPILOG = (
     "Exit status: 0 all is well, 1 findings or a failed call, 2 wrong usage, 130 interrupted. "
@@ -74,8 +75,24 @@ def root(
 
 def main() -> None:
     """The entry point of the installed command."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that lacks a character shows its number instead of ending the command.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    app(prog_name="echostack")
+    try:
+        app(prog_name="echostack")
+    except OSError as error:  # help and usage are printed by the command-line library, outside the guard
+        sys.exit(tell(error))
+    finally:
+        leave_at_the_next_signal()
+
+
+def _open_closed_streams() -> None:
+    """Put nothing at all where a shell closed a stream (``>&-``), so that no file of a call gets its number."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - stays open until the process ends
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import sys
-from collections.abc import AsyncIterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Coroutine, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -18,6 +17,7 @@ import structlog
 from echostack.api import Pipeline, Session, Stats
 from echostack.cli.call_lines import CallLines
 from echostack.cli.call_screen import CallScreen
+from echostack.cli.guard import ended_by_signals
 from echostack.cli.output import console
 from echostack.cli.trace import Trace
 from echostack.core.clock import InlineCompute, ThreadCompute
@@ -80,11 +80,15 @@ def conduct(
         compute = InlineCompute() if fast else ThreadCompute()
         session = pipeline.session(compute=compute, ingress=ingress)
         call = _call(session, outcome, lines or CallLines(), writer, show)
-        with _terminated_like_interrupted():
+        interruption = _Interruption()
+        with ended_by_signals(interruption.signalled):
             try:
-                run_virtual(call) if fast else asyncio.run(call)
-            except KeyboardInterrupt:
-                outcome.interrupted = True
+                ending = interruption.ends(call)
+                run_virtual(ending) if fast else asyncio.run(ending)
+            except (KeyboardInterrupt, asyncio.CancelledError):
+                if not interruption.signals:
+                    raise
+        outcome.interrupted = bool(interruption.signals)
     return outcome
 
 
@@ -124,20 +128,33 @@ def _refuse_real_time(pipeline: Pipeline) -> None:
             raise UsageError(f"--fast cannot be: {node.id} ({node.spec.name}) lives in real time")
 
 
-@contextlib.contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """While inside, SIGTERM and a lost terminal end the call as Ctrl-C does."""
+class _Interruption:
+    """Ctrl-C and its like as the cancellation of a call: nothing is torn apart between two of its bytecodes.
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.raise_signal(signal.SIGINT)
+    A second signal does not wait for the call any more.
+    """
 
-    ends = (signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in ends}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def __init__(self) -> None:
+        self.signals = 0
+        self._task: asyncio.Task[Any] | None = None
+
+    async def ends(self, call: Coroutine[Any, Any, None]) -> None:
+        """Await ``call``; a signal cancels it, one that came before it has begun as well."""
+        self._task = asyncio.current_task()
+        if self.signals and self._task is not None:
+            self._task.cancel()
+        await call
+
+    def signalled(self, number: int, frame: FrameType | None) -> None:
+        """The handler of the signals."""
+        self.signals += 1
+        task = self._task
+        if task is None and self.signals == 1:
+            return
+        if task is None or task.done() or self.signals > 1:
+            raise KeyboardInterrupt
+        task.cancel()
+        task.get_loop().call_soon_threadsafe(lambda: None)  # wakes a loop that waits, as asyncio.run does
 
 
 def log_to_stderr(verbose: bool) -> None:

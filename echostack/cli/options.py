@@ -25,8 +25,15 @@ def registry(plugins: list[str] | None) -> Registry:
     A plugin is looked for beside the caller first, as ``python -m`` does. UsageError for one that cannot be imported.
     """
     from echostack.api import default_registry
+    from echostack.core.errors import EchoStackError, UsageError
 
     here = str(Path.cwd())
     if plugins and here not in sys.path:
         sys.path.insert(0, here)
-    return default_registry(plugins or ())
+    try:
+        return default_registry(plugins or ())
+    except EchoStackError:
+        raise
+    except Exception as error:  # somebody's module ran; --plugin names it
+        kind = type(error).__name__
+        raise UsageError(f"--plugin {', '.join(plugins or ())}: importing it failed: {kind}: {error}") from error

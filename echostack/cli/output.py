@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
@@ -25,9 +26,15 @@ def console(*, stderr: bool = False) -> Console:
     """A console for tables and live views: in colour on a terminal, plain in a pipe, never interpreting markup."""
     from rich.console import Console
 
+    class Piped(Console):
+        """Where nobody reads any more it says so, where rich would end the process from within."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError(errno.EPIPE, "nobody reads the output any more")
+
     # In a pipe there is no width to fit into, and a line that is broken cannot be searched for.
     stream = sys.stderr if stderr else sys.stdout
-    return Console(
+    return Piped(
         stderr=stderr,
         markup=False,
         highlight=False,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -32,26 +34,37 @@ def event_data(event: Event) -> dict[str, Any]:
 class Trace:
     """The file that a trace goes to; a context manager. What the call did reaches the disk within a second of it.
 
-    OSError when the file cannot be opened, with its name.
+    Missing folders are made. OSError with the file's name when it cannot be opened or written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.events = 0
-        self._file: TextIO = path.open("w", encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: TextIO = path.open("w", encoding="utf-8", errors="backslashreplace")
         self._flushed = 0.0
 
     def write(self, event: Event) -> None:
         """Add one event."""
-        self._file.write(json.dumps(event_data(event), ensure_ascii=False, separators=(",", ":")) + "\n")
-        self.events += 1
-        # A call that is killed leaves what it did; a flush an event would cost a system call each.
-        if event.time - self._flushed >= 1.0:
-            self._file.flush()
-            self._flushed = event.time
+        with self._named():
+            self._file.write(json.dumps(event_data(event), ensure_ascii=False, separators=(",", ":")) + "\n")
+            self.events += 1
+            # A call that is killed leaves what it did; a flush an event would cost a system call each.
+            if event.time - self._flushed >= 1.0:
+                self._file.flush()
+                self._flushed = event.time
 
     def __enter__(self) -> Trace:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._file.close()
+        with self._named():
+            self._file.close()
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """A write knows only a number; the message needs the name."""
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from error

@@ -23,13 +23,35 @@ def with_files(graph: Graph, caller: Path | None, reply: Path | None) -> Graph:
     """
     if caller is not None:
         if not caller.is_file():
-            raise UsageError(f"--in {caller}: there is no such file")
-        if reply is not None and reply.resolve() == caller.resolve():
-            raise UsageError(f"--out {reply} would overwrite the recording that calls")
+            what = "this is not a file" if caller.exists() else "there is no such file"
+            raise UsageError(f"--in {caller}: {what}")
         graph = _with_end(graph, NodeRole.INGRESS, "ingress.file", {"path": str(caller)}, "--in")
     if reply is not None:
         graph = _with_end(graph, NodeRole.EGRESS, "egress.file", {"path": str(reply)}, "--out")
     return graph
+
+
+def refuse_overwriting(written: Mapping[str, Path | None], read: Mapping[str, Path | None]) -> None:
+    """UsageError when a call would write one file twice, or write one that it reads, under whatever name.
+
+    written: the option and its path; read: what the file is and its path; None for an option that was not given.
+    """
+    taken = {what: path for what, path in read.items() if path is not None}
+    for option, path in written.items():
+        if path is None:
+            continue
+        for what, other in taken.items():
+            if _same(path, other):
+                raise UsageError(f"{option} {path} would overwrite {what}: name another file")
+        taken[f"what {option} writes"] = path
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        # A device such as /dev/null keeps nothing that could be lost.
+        return one.samefile(other) and one.is_file()
+    except OSError:  # one of them is not there yet
+        return one.resolve() == other.resolve()
 
 
 def with_this_machine(graph: Graph) -> Graph:

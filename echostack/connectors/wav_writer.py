@@ -34,7 +34,10 @@ class WavWriter:
         """Make the file, and the folders that it lies in."""
         with self._lock:
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
+                except FileExistsError as error:  # a file stands where the folder should be
+                    raise refuse(self.path, "a part of this path is a file, not a folder") from error
                 file = FileIO(self.path, "wb")
             except OSError as error:
                 raise file_trouble(self.path, error, "written") from error

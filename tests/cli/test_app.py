@@ -9,6 +9,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import PROGRAM, Run
 
 COMMANDS = (
@@ -94,19 +96,99 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path: Path) -> Non
     assert errors.read_text() == ""
 
 
-def test_ctrl_c_is_130_and_silent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", [("connectors", "webrtc.vad"), ("connectors",), ("version",)])
+def test_a_table_that_nobody_reads_ends_the_command_quietly(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as pipe:
+        done = subprocess.run([PROGRAM, *arguments], stdout=pipe, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(
+    ("shell", "status"),
+    [
+        ('"$0" version >&-', 0),
+        ('"$0" connectors >&-', 0),
+        ('"$0" check none.echo 2>&-', 2),
+        ('"$0" connectors x.y >&- 2>&- <&-', 2),
+        ('"$0" fmt - <&-', 1),
+        ('"$0" fmt - <&- >&- 2>&-', 1),
+    ],
+)
+def test_closed_streams_change_nothing(tmp_path: Path, shell: str, status: int) -> None:
+    done = subprocess.run(["sh", "-c", shell, PROGRAM], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert "unexpected" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("arguments", ["version", "connectors", "connectors --json", "--help", "--version"])
+def test_an_output_that_is_full_is_one_message(tmp_path: Path, arguments: str) -> None:
+    shell = f'"$0" {arguments} >/dev/full'
+    done = subprocess.run(["sh", "-c", shell, PROGRAM], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        2, "echostack: the output cannot be written: No space left on device; make room, or send it elsewhere\n",
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_an_error_that_cannot_be_told_keeps_its_status(tmp_path: Path) -> None:
+    shell = '"$0" check none.echo 2>/dev/full'
+    assert subprocess.run(["sh", "-c", shell, PROGRAM], cwd=tmp_path, check=False).returncode == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_other_signals_that_end_a_command_are_as_silent(number: signal.Signals) -> None:
+    assert ended_while_waiting(number) == (130, "")
+
+
+def test_a_second_signal_while_the_process_ends_leaves_no_traceback() -> None:
+    """A thread that still computes is awaited by the interpreter after the command has ended."""
     waits = (
-        "import sys, time; from echostack.cli import app\n"
-        "def wait():\n    print('waiting', flush=True)\n    time.sleep(60)\n"
+        "import sys, threading, time; from echostack.cli import app\n"
+        "def work():\n"
+        "    threading.main_thread().join(); print('waiting', flush=True); time.sleep(60)\n"
+        "def wait():\n    threading.Thread(target=work).start()\n"
         "app.app.command('wait')(wait)\n"
         "sys.argv = ['echostack', 'wait']; app.main()\n"
     )
+    assert ended_while_waiting(signal.SIGINT, waits) == (130, "")
+
+
+def test_a_signal_that_the_parent_ignores_stays_ignored() -> None:
+    """As nohup and a shell's background jobs do."""
+    waits = (
+        "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "from echostack.cli import app\n"
+        "def wait():\n    signal.raise_signal(signal.SIGHUP); print('still here')\n"
+        "app.app.command('wait')(wait)\n"
+        "import sys; sys.argv = ['echostack', 'wait']; app.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", waits], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "still here\n", "")
+
+
+def test_ctrl_c_is_130_and_silent(tmp_path: Path) -> None:
+    assert ended_while_waiting(signal.SIGINT) == (130, "")
+
+
+WAITS = (
+    "import sys, time; from echostack.cli import app\n"
+    "def wait():\n    print('waiting', flush=True)\n    time.sleep(60)\n"
+    "app.app.command('wait')(wait)\n"
+    "sys.argv = ['echostack', 'wait']; app.main()\n"
+)
+
+
+def ended_while_waiting(number: signal.Signals, waits: str = WAITS) -> tuple[int, str]:
+    """The status and stderr of a command that waits when the signal comes."""
     running = subprocess.Popen([sys.executable, "-c", waits], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert running.stdout is not None
     assert running.stdout.readline() == "waiting\n"
-    running.send_signal(signal.SIGINT)
+    running.send_signal(number)
     _, errors = running.communicate(timeout=60)
-    assert (running.returncode, errors) == (130, "")
+    return running.returncode, errors
 
 
 def test_a_terminal_without_the_characters_shows_their_numbers(echostack: Run) -> None:

@@ -61,21 +61,72 @@ def test_a_setting_is_laid_over_the_file(echostack: Run, ear: Path, tmp_path: Pa
 
 def test_wrong_ends_are_told_before_the_call(echostack: Run, ear: Path, tmp_path: Path) -> None:
     recording(tmp_path / "call.wav", 0.2)
+    (tmp_path / "hard.wav").hardlink_to(tmp_path / "call.wav")
+    (tmp_path / "soft.wav").symlink_to("call.wav")
+    before = (tmp_path / "call.wav").read_bytes(), ear.read_bytes()
     cases = {
         ("--in", "none.wav"): "--in none.wav: there is no such file",
-        ("--in", "call.wav", "--out", "call.wav"): "--out call.wav would overwrite the recording that calls",
+        ("--in", "."): "--in .: this is not a file",
+        (
+            "--in",
+            "call.wav",
+            "--out",
+            "call.wav",
+        ): "--out call.wav would overwrite the recording that calls: name another file",
+        (
+            "--in",
+            "call.wav",
+            "--out",
+            "hard.wav",
+        ): "--out hard.wav would overwrite the recording that calls: name another file",
+        ("--in", "call.wav", "--trace", "soft.wav"): "--trace soft.wav would overwrite the recording that calls: name"
+        " another file",
+        ("--out", "ear.echo"): "--out ear.echo would overwrite the .echo file: name another file",
+        ("--trace", "ear.echo"): "--trace ear.echo would overwrite the .echo file: name another file",
+        ("--out", "x", "--trace", "./x"): "--trace x would overwrite what --out writes: name another file",
         ("--in", "call.wav", "--out", "x.wav"): "--out needs a file with exactly one egress, and ear has none",
         ("--fast",): "--fast cannot be: ingress.mic (ingress.mic) lives in real time",
     }
     for options, message in cases.items():
         done = echostack("run", "ear.echo", *options)
         assert (done.returncode, done.stderr) == (2, f"echostack: {message}\n")
+    assert before == ((tmp_path / "call.wav").read_bytes(), ear.read_bytes())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("[" * 3000, "the value is nested too deeply"),
+        ("9" * 5000, "exceeded maximum size"),
+    ],
+)
+def test_a_setting_that_json_cannot_take_is_one_message(
+    echostack: Run, ear: Path, tmp_path: Path, value: str, said: str
+) -> None:
+    recording(tmp_path / "call.wav", 0.2)
+    done = echostack("run", "ear.echo", "--in", "call.wav", "--fast", "--set", f"webrtc.vad.start_ms={value}")
+    assert done.returncode in (1, 2)
+    assert said in done.stderr
+    assert "unexpected" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_a_trace_on_a_full_disk_is_named(echostack: Run, ear: Path, tmp_path: Path) -> None:
+    recording(tmp_path / "call.wav", 0.2)
+    done = echostack("run", "ear.echo", "--in", "call.wav", "--fast", "--json", "--trace", "/dev/full")
+    assert (done.returncode, done.stderr) == (2, "echostack: /dev/full: No space left on device\n")
+
+
+def test_folders_of_a_trace_are_made(echostack: Run, ear: Path, tmp_path: Path) -> None:
+    recording(tmp_path / "call.wav", 0.2)
+    assert echostack("run", "ear.echo", "--in", "call.wav", "--fast", "--trace", "a/b/t.jsonl").returncode == 0
+    assert (tmp_path / "a/b/t.jsonl").stat().st_size
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_call_ends_with_what_there_was(ear: Path, tmp_path: Path, number: signal.Signals) -> None:
     recording(tmp_path / "call.wav", 60.0)
-    command = [PROGRAM, "run", "ear.echo", "--in", "call.wav", "--json", "--trace", "trace.jsonl"]
+    command = [str(PROGRAM), "run", "ear.echo", "--in", "call.wav", "--json", "--trace", "trace.jsonl"]
     running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     trace = tmp_path / "trace.jsonl"
     while not (trace.exists() and trace.stat().st_size) and running.poll() is None:

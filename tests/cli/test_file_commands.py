@@ -63,6 +63,30 @@ def test_a_file_that_is_not_there_is_wrong_usage(echostack: Run) -> None:
         assert (done.returncode, done.stderr) == (2, "echostack: none.echo: there is no such file\n"), command
 
 
+def test_a_file_that_is_not_there_does_not_keep_the_others_from_being_checked(echostack: Run, bad: Path) -> None:
+    done = echostack("check", "none.echo", bad)
+    assert (done.returncode, done.stderr) == (2, "echostack: none.echo: there is no such file\n")
+    assert done.stdout == echostack("check", bad).stdout
+
+
+@pytest.mark.parametrize("source", ["x = (", "1 / 0", "raise RecursionError"])
+def test_a_plugin_that_fails_is_named_and_is_no_fault_of_echostack(
+    echostack: Run, good: Path, tmp_path: Path, source: str
+) -> None:
+    (tmp_path / "mine.py").write_text(source + "\n")
+    done = echostack("check", good, "--plugin", "mine")
+    assert done.returncode == 2
+    assert done.stderr.startswith("echostack: --plugin mine: importing it failed: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["", "..mine"])
+def test_a_plugin_without_a_module_name_is_wrong_usage(echostack: Run, good: Path, name: str) -> None:
+    done = echostack("check", good, "--plugin", name)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"echostack: --plugin {name}: importing it failed: ")
+
+
 def test_fmt_rewrites_only_what_differs_and_keeps_permissions(echostack: Run, tmp_path: Path) -> None:
     loose = tmp_path / "loose.echo"
     loose.write_text(GOOD.replace(" -> ", "->"))

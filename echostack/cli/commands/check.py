@@ -39,16 +39,23 @@ def check(
 
     Needs no network, no keys and no vendor's package, unless --environment asks for them. Only errors fail the command.
     """
+    from echostack.cli.guard import tell
     from echostack.cli.report import Form, exit_code, write_report
     from echostack.core.diagnostic import Findings
+    from echostack.core.errors import UsageError
 
     known, findings = registry(plugin), Findings()
-    each = list(dict.fromkeys(files))  # a file named twice is reported once
-    for file in each:
-        examine(file, known, environment, findings)
+    read, status = [], 0
+    for file in dict.fromkeys(files):  # a file named twice is reported once
+        try:
+            examine(file, known, environment, findings)
+            read.append(str(file))
+        except UsageError as error:  # one that cannot be read does not keep the others from being checked
+            status = tell(error)
     found = findings.ordered()
-    write_report(found, findings.sources, [str(f) for f in each], form=Form.JSON if json else Form(format.value))
-    if status := exit_code(found, strict=strict):
+    if read:
+        write_report(found, findings.sources, read, form=Form.JSON if json else Form(format.value))
+    if status := max(status, exit_code(found, strict=strict)):
         raise typer.Exit(status)
 
 

@@ -46,9 +46,10 @@ def run(
     """Run one call: a recording calls, the agent's audio is written beside it. Ctrl-C ends it with what there is."""
     from echostack import api
     from echostack.cli.calling import conduct, log_to_stderr
-    from echostack.cli.transports import with_files
+    from echostack.cli.transports import refuse_overwriting, with_files
 
     log_to_stderr(verbose)
+    refuse_overwriting({"--out": reply, "--trace": trace}, {"the recording that calls": caller, "the .echo file": file})
     graph = with_files(api.load(file), caller, reply)
     pipeline = api.compile(graph, registry=registry(plugin), settings=assignments(settings))
     outcome = conduct(pipeline, fast=fast, show=not json, trace=trace)
@@ -75,7 +76,7 @@ def finish(outcome: Outcome, json: bool) -> None:
 
 def assignments(given: list[str] | None) -> dict[str, Any]:
     """``node.key=value`` arguments as settings. A value is JSON where it reads as JSON, else text. UsageError."""
-    from json import JSONDecodeError, loads
+    from json import loads
 
     from echostack.core.errors import UsageError
 
@@ -86,6 +87,8 @@ def assignments(given: list[str] | None) -> dict[str, Any]:
             raise UsageError(f"--set {one}: it takes NODE.KEY=VALUE, such as --set faq.agent.greeting=Hello")
         try:
             found[path] = loads(value)
-        except JSONDecodeError:
+        except ValueError:  # no JSON, or a number of more digits than Python reads
             found[path] = value
+        except RecursionError:
+            raise UsageError(f"--set {path}: the value is nested too deeply") from None
     return found

@@ -20,9 +20,10 @@ def talk(
     """
     from echostack import api
     from echostack.cli.calling import conduct, log_to_stderr
-    from echostack.cli.transports import with_this_machine
+    from echostack.cli.transports import refuse_overwriting, with_this_machine
 
     log_to_stderr(verbose)
+    refuse_overwriting({"--trace": trace}, {"the .echo file": file})
     graph = with_this_machine(api.load(file))
     pipeline = api.compile(graph, registry=registry(plugin), settings=assignments(settings))
     finish(conduct(pipeline, show=not json, trace=trace), json)
