@@ -92,7 +92,14 @@ def is_path(source: str | os.PathLike[str]) -> bool:
     """Whether a string is meant as a path: one line that ends like one of ours, or that names a file."""
     if not isinstance(source, str):
         return True
-    return "\n" not in source and (source.endswith(SUFFIXES) or (len(source) < 4096 and Path(source).is_file()))
+    if "\n" in source or source.lstrip().startswith("{"):
+        return False
+    if source.endswith(SUFFIXES):
+        return True
+    try:
+        return Path(source).is_file()
+    except (OSError, ValueError):  # too long, or with a NUL in it: no path
+        return False
 
 
 def _graph(source: str | os.PathLike[str], findings: Findings) -> Graph | None:

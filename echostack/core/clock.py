@@ -7,9 +7,11 @@ code runs on virtual time without knowing it.
 from __future__ import annotations
 
 import asyncio
+import queue
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 A = ParamSpec("A")
@@ -74,17 +76,60 @@ class Compute(Protocol):
 
 
 class ThreadCompute:
-    """Blocking work on a bounded pool of threads: for calls on real time."""
+    """Blocking work on a bounded number of threads: for calls on real time.
+
+    The threads are daemons: work that never returns (a device that hangs) holds up neither the end of its call nor
+    the end of the program, which concurrent.futures' own pool would wait for.
+    """
 
     def __init__(self, threads: int = 4) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="echostack")
+        self._limit = threads
+        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._idle = 0
+        self._closed = False
+        self.running = 0
 
     async def run(self, work: Callable[A, R], *args: A.args, **kwargs: A.kwargs) -> R:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, lambda: work(*args, **kwargs))
+        if self._closed:
+            raise RuntimeError("the compute threads of this call are closed")
+        future: Future[R] = Future()
+        with self._lock:
+            self._work.put((future, lambda: work(*args, **kwargs)))
+            if self._idle:
+                self._idle -= 1
+            elif len(self._threads) < self._limit:
+                thread = threading.Thread(target=self._serve, name=f"echostack-{len(self._threads)}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+        return await asyncio.wrap_future(future)
+
+    def _serve(self) -> None:
+        while (item := self._work.get()) is not None:
+            future, work = item
+            if future.set_running_or_notify_cancel():
+                self._count(1)
+                try:
+                    result = work()
+                except BaseException as error:  # noqa: BLE001 - whoever awaits it gets it
+                    self._count(-1)
+                    future.set_exception(error)
+                else:
+                    self._count(-1)
+                    future.set_result(result)
+            del item, future, work
+            with self._lock:
+                self._idle += 1
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self.running += change
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._closed = True
+        for _ in self._threads:
+            self._work.put(None)
 
 
 class InlineCompute:

@@ -10,13 +10,14 @@ from typing import Any
 from echostack.core.errors import UsageError
 from echostack.core.events import Event
 from echostack.core.kinds import Overflow, Payload
+from echostack.core.payloads import AudioFrame
 from echostack.plan.model import ENGINE, Plan, PlanEdge, PlanNode
 from echostack.registry import AudioSink, Form
 from echostack.runtime.breaker import Breaker
 from echostack.runtime.calls import CallDriver, PumpDriver
 from echostack.runtime.choice import CallChoice, Member, StreamChoice
 from echostack.runtime.context import NodeContext
-from echostack.runtime.core import Core
+from echostack.runtime.core import Core, restamp
 from echostack.runtime.dialogue import Dialogue
 from echostack.runtime.driver import Driver, Shared
 from echostack.runtime.effects import Effects
@@ -124,7 +125,44 @@ class Assembly:
                 else f"nothing here is called {source!r} ({', '.join(known)})"
             )
             raise UsageError(f"cannot emit {what} from {source!r}: {why}")
-        self._emits[fitting[0].id].deliver(payload, self.core.root)
+        self._emits[fitting[0].id].deliver(payload, self._origin(fitting[0].id))
+
+    def member_failed(self, choice: str, member: str, error: BaseException) -> None:
+        """A member of a choice could not open: it rests, and that is said."""
+        driver = self.drivers[choice]
+        for known in getattr(driver, "members", ()):
+            if known.node.id == member:
+                known.breaker.failed()
+        self.failures.report(member, error)
+
+    def _origin(self, node: str) -> Event:
+        """The cause of what a node says of itself: none, in the present epoch of the scope that the node is in."""
+        scope = self.plan.nodes[node].scope
+        return restamp(self.core.root, scope, self.core.epochs.numbers[scope])
+
+    def abandon(self) -> None:
+        """The caller is gone: nothing of what is thought or said matters any more; effects that began go on."""
+        if not self.plan.scopes:
+            # Nothing can be interrupted here, so there is no epoch to end: what would be spoken is given up by hand.
+            for node in self._speaking_side():
+                driver = self.drivers[node]
+                driver.inbox.clear()
+                driver.interrupt()
+        self.dialogue.abandon()
+
+    def _speaking_side(self) -> list[str]:
+        """Drivers from which an audio egress is reached, the caller's side left out."""
+        feeds: dict[str, list[str]] = {}
+        for edge in self.plan.edges:
+            feeds.setdefault(edge.target, []).append(edge.source)
+        found = list(self.dialogue.playouts)
+        for node in found:
+            for source in feeds.get(node, ()):
+                known = self.plan.nodes.get(source)
+                hears = known is None or (known.spec is not None and AudioFrame in known.spec.consumes)
+                if not hears and not self.is_source(source) and source not in found:
+                    found.append(source)
+        return [n for n in found if n in self.drivers]
 
     def _members_take(self, choice: PlanNode) -> tuple[type[Payload], ...]:
         first = self.plan.nodes[choice.members[0]].spec if choice.members else None
@@ -170,7 +208,7 @@ class Assembly:
             # A callback cannot wait, so the pressure it makes is not the next driver's to relieve.
             pressure = self.core.pressure
             before, pressure.lanes = pressure.lanes, []
-            origin = cause or self._contexts[node].current or self.core.root
+            origin = cause or self._contexts[node].current or self._origin(node)
             try:
                 if self.core.epochs.live(origin) or payload.__kind__.keep:
                     self._emits[node].deliver(payload, origin, port)

@@ -31,6 +31,9 @@ from echostack.runtime.core import Core, restamp
 from echostack.runtime.driver import Driver
 from echostack.runtime.playout import Playout
 
+SETTLED = 0.2
+"""Seconds after the end of a turn's speech from which the recogniser's word counts more than voice activity's."""
+
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
@@ -102,12 +105,18 @@ class BargeIn:
         if not self._suspended and self._speech_since is None:
             return
         self._heard_words = words
-        if not self.active or self.protected or self._is_backchannel(words):
+        if not self.active or self.protected:
             return
-        if self._settings.min_words and len(words) >= self._settings.min_words:
-            self.commit("words")
-        elif not self._settings.min_words and self._long_enough and words:
-            self.commit("speech")
+        if not self._is_backchannel(words):
+            if self._settings.min_words and len(words) >= self._settings.min_words:
+                self.commit("words")
+                return
+            if not self._settings.min_words and self._long_enough and words:
+                self.commit("speech")
+                return
+        if self._suspended and words and (self._long_enough or self._speech_since is None):
+            # Words, though not yet enough of them: the reply waits for more, as long again.
+            self._arm(self._settings.resume_after, self._no_words)
 
     def on_playout_started(self) -> None:
         """The reply begins to sound. If the caller is speaking, that is an overlap from its first sample on."""
@@ -127,6 +136,7 @@ class BargeIn:
                 self._asked, self._admitted = event.seq, self._admit(event)
                 if self._admitted:
                     self._hear(event)
+                    self._speech_is_over(event.payload)
                     # Its own words are no words spoken over the answer to it.
                     self._heard_words, self._long_enough = (), False
                 else:
@@ -139,6 +149,13 @@ class BargeIn:
             self._speech_since = self._core.clock.now()
             self._arm(self._settings.min_speech, self._spoken_enough)
         return stamped
+
+    def _speech_is_over(self, turn: Text) -> None:
+        """The recogniser has heard the caller stop. Where voice activity goes on all the same, it is noise, or a line
+        that sends nothing in silence: it must not cut the answer at its first sample."""
+        if turn.end and self._speech_since is not None and self._core.clock.now() - turn.end >= SETTLED:
+            self._speech_since = None
+            self._disarm()
 
     def _admit(self, event: Event) -> bool:
         if not self.active or self.protected or not self._settings.enabled:
@@ -236,6 +253,9 @@ class BargeIn:
     def _spoken_enough(self) -> None:
         self._timer = None
         self._long_enough = True
+        if self._suspended:
+            # Whatever keeps the interruption from holding, the reply does not stay frozen for it.
+            self._arm(self._settings.resume_after, self._no_words)
         if not self.active or self.protected:
             return
         if self._settings.min_words or (self._heard_words and self._is_backchannel(self._heard_words)):
@@ -248,6 +268,7 @@ class BargeIn:
 
     def _no_words(self) -> None:
         self._timer = None
+        self._speech_since = None  # what goes on without words is noise until voice activity begins anew
         self.abort("no words")
 
     def _arm(self, seconds: float, then: Callable[[], None]) -> None:

@@ -201,6 +201,11 @@ class Dialogue:
             self._core.counters.voice_to_voice_ms.append((now - spoken_until) * 1000)
         return to_audio
 
+    def caller_left(self) -> None:
+        """Nothing more comes from the caller: a reply that waits to see whether it is interrupted goes on."""
+        for barge_in in self._scopes.values():
+            barge_in.abort("the caller is gone")
+
     # -- ending ------------------------------------------------------------------------------------------------
 
     def abandon(self) -> None:

@@ -18,11 +18,12 @@ from echostack.plan.model import Plan
 from echostack.registry import AudioSink, Turn
 from echostack.runtime.assembly import Assembly, Overrides
 from echostack.runtime.core import Core
+from echostack.runtime.failures import describe
 from echostack.runtime.make import closed, opened
 from echostack.runtime.report import stats_of
 from echostack.runtime.stats import Stats
 from echostack.runtime.subscription import Subscription
-from echostack.runtime.tasks import Nursery, to_its_end
+from echostack.runtime.tasks import Nursery, to_its_end, within
 
 OPEN_TIMEOUT = 15.0
 CLOSE_TIMEOUT = 5.0
@@ -83,21 +84,19 @@ class Session:
         self._core = core
         self._nursery = Nursery(clock, self._task_failed)
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop_sources = asyncio.Event()
         try:
             self._parts = Assembly(core, self.plan, self._overrides, self._nursery, self._ask_end, self._release)
             for subscription in self._subscriptions:
                 subscription.attach(self._parts.wiring, core.pressure)
-            async with clock.timeout(self._timeouts[0]):
-                await self._open()
-        except BaseException as error:
+            await self._open()
+        except BaseException:
             self._state = "closed"
             for subscription in self._subscriptions:
                 subscription.end()
             await to_its_end(self._close_targets())
-            compute.close()
-            if isinstance(error, TimeoutError):
-                raise EchoStackError(f"the call could not open within {self._timeouts[0]:g} s") from error
+            self._close_compute()
             raise
         self._state = "open"
         if isinstance(clock, LoopClock) and self._clock is None:
@@ -113,7 +112,9 @@ class Session:
 
     async def close(self, reason: str = "closed") -> None:
         """End the call now: cancel, await for ``close_timeout``, close every connector. Idempotent."""
-        if self._state in ("new", "closed", "closing"):
+        if self._state == "closing":
+            await asyncio.shield(self._gone)
+        if self._state != "open":
             return
         self._state = "closing"
         self._reason = self._reason or reason
@@ -129,8 +130,18 @@ class Session:
             self._parts.failures.late(name, f"did not stop within {deadline:g} s")
         await self._close_targets()
         self._announce_end()
-        self._core.compute.close()
+        self._close_compute()
         self._state = "closed"
+        self._gone.set_result(None)
+
+    def _close_compute(self) -> None:
+        """Close the threads that the session made; those it was given are their giver's, for the next call."""
+        if self._compute is not None:
+            return
+        running = getattr(self._core.compute, "running", 0)
+        if running:
+            self._late.append(f"{running} piece{'s' if running > 1 else ''} of work in a thread")
+        self._core.compute.close()
 
     async def finished(self) -> None:
         """Wait until the call has ended by itself: its sources are over, all is answered, the last word played.
@@ -140,9 +151,12 @@ class Session:
         await asyncio.shield(self._ended)
 
     def hang_up(self, reason: str = "hung up") -> None:
-        """The caller is gone: nothing more comes in, what is in progress is abandoned, the call ends."""
+        """The caller is gone: nothing more comes in, what is in progress is abandoned, the call ends. Idempotent."""
+        self._entered()
+        if self._state != "open" or self._ended.done():
+            return
         self._reason = self._reason or reason
-        self._parts.dialogue.abandon()
+        self._parts.abandon()
         self._stop_sources.set()
 
     def _ask_end(self, reason: str) -> None:
@@ -166,11 +180,16 @@ class Session:
             raise UsageError(str(error)) from None
         found = Subscription(parsed, queue, Overflow(overflow))
         self._subscriptions.append(found)
+        found.on_close = self._forget
         if self._state == "open":
             found.attach(self._parts.wiring, self._core.pressure)
         elif self._state in ("closing", "closed"):
             found.end()
         return found
+
+    def _forget(self, subscription: Subscription) -> None:
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)
 
     async def emit(self, payload: Payload, *, to: str = "", source: str = "") -> None:
         """Put an event into the running graph, and wait while a queue that blocks is full.
@@ -198,56 +217,78 @@ class Session:
 
     def stats(self) -> Stats:
         """The session's figures now; also after its end."""
+        self._entered()
         return stats_of(self._core, self._parts, self._subscriptions, tuple(self._late))
 
     @property
     def conversation(self) -> tuple[Turn, ...]:
         """Who said what so far. Of the agent, only what was heard."""
+        self._entered()
         return self._parts.dialogue.conversation.turns
 
     @property
     def now(self) -> float:
         """Seconds since the call opened."""
+        self._entered()
         return self._core.clock.now()
 
     # -- inside ------------------------------------------------------------------------------------------------
 
+    def _entered(self) -> None:
+        if self._state == "new":
+            raise UsageError("the call has not begun: enter it with `async with session:`")
+
     def _alive(self) -> None:
+        self._entered()
         if self._state != "open":
             raise SessionClosed(f"the call is {self._state}")
+        if self._ended.done():
+            raise SessionClosed("the call has ended")
 
     def _made(self, payload: Payload) -> Event:
         name = event_name("processing", "api", payload.__kind__.name)
         return Event(name, payload, self.id, self._core.next_seq(), self._core.clock.now())
 
     async def _open(self) -> None:
+        """Open every connector, in the order of the graph, within its node's own time and the call's.
+
+        A member of a ``??`` that cannot open rests like one that has failed, as long as another one can.
+        """
+        clock, deadline = self._core.clock, self._core.clock.now() + self._timeouts[0]
+        failed: dict[str, EchoStackError] = {}
         for node, target in self._parts.targets.items():
             seconds = self.plan.nodes[node].policy.timeout
-            try:
-                async with self._core.clock.timeout(seconds) as limit:
-                    await opened(target)
-            except EchoStackError:
-                raise
-            except TimeoutError as error:
-                if not limit.expired():
-                    raise
-                raise EchoStackError(f"{node} did not open within {seconds:g} s") from error
-            except OSError as error:
-                raise EchoStackError(f"{node} cannot open: {error}") from error
+            left = deadline - clock.now()
+            patience = left if seconds is None else min(left, seconds)
+            late, failure = await within(clock, opened(target), patience)
+            if not late and failure is None:
+                continue
+            if late and seconds is not None and seconds < left:
+                error = EchoStackError(f"{node} did not open within {seconds:g} s")
+            elif late:
+                error = EchoStackError(f"the call could not open within {self._timeouts[0]:g} s: {node} was opening")
+            else:
+                error = _told(node, failure)
+            if not self.plan.nodes[node].choice:
+                raise error
+            failed[node] = error
+        for choice in (n for n in self.plan.nodes.values() if n.members):
+            if all(m in failed for m in choice.members):
+                raise failed[choice.members[0]]
+            for member in (m for m in choice.members if m in failed):
+                self._parts.member_failed(choice.id, member, failed[member])
 
     async def _close_targets(self) -> None:
+        """Close every connector at once, under one deadline."""
         parts = getattr(self, "_parts", None)
         if parts is None:
             return
+        doorway = Nursery(self._core.clock, lambda name, error: parts.failures.report(name, error))
         for node, target in reversed(list(parts.targets.items())):
-            try:
-                async with self._core.clock.timeout(self._timeouts[2]):
-                    await closed(target)
-            except TimeoutError:
-                self._late.append(f"{node} (closing)")
-                parts.failures.late(node, f"did not close within {self._timeouts[2]:g} s")
-            except Exception as error:
-                parts.failures.report(node, error)
+            doorway.start(closed(target), node)
+        for node in await doorway.finish(self._timeouts[2]):
+            self._late.append(f"{node} (closing)")
+            parts.failures.late(node, f"did not close within {self._timeouts[2]:g} s")
 
     async def _supervise(self) -> None:
         """Run the drivers; when the sources have ended, or are told to, let the end run through the graph."""
@@ -263,6 +304,7 @@ class Session:
         for source in sources:
             source.cancel()
         self._reason = self._reason or "the sources ended"
+        parts.dialogue.caller_left()
         try:
             async with clock.timeout(self._timeouts[1]):
                 for name in parts.drivers:
@@ -317,6 +359,16 @@ class Session:
             asyncio.get_running_loop().call_soon(self._free)
         elif self._nursery.closing:
             self._husks.clear()
+
+
+def _told(node: str, error: BaseException | None) -> EchoStackError:
+    """What a connector's ``open`` raised, as one clear error; our own are clear already."""
+    if isinstance(error, EchoStackError):
+        return error
+    why = "" if error is None else (isinstance(error, OSError) and str(error)) or describe(error)
+    told = EchoStackError(f"{node} cannot open: {why}")
+    told.__cause__ = error
+    return told
 
 
 async def _wait(event: asyncio.Event) -> None:

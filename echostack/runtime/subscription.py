@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from echostack.core.errors import QueueOverflow
 from echostack.core.events import Event, EventPattern
 from echostack.core.kinds import Overflow
 from echostack.runtime.queues import Inbox, Lane, Pressure
@@ -14,7 +15,8 @@ class Subscription:
     """An async iterator over the events that match, from the moment it was made to the end of the call.
 
     It is bounded: a reader that falls behind loses the oldest events (counted in ``dropped`` and in the session's
-    statistics), or holds up the call under ``overflow=block``. Cancelling a read loses no event.
+    statistics), holds up the call under ``overflow=block``, or
+    is ended with a QueueOverflow under ``overflow=error``. Cancelling a read loses no event.
     """
 
     def __init__(self, patterns: Sequence[EventPattern], bound: int, overflow: Overflow) -> None:
@@ -24,6 +26,8 @@ class Subscription:
         self._inbox = Inbox(name, self.lane.pressure)
         self._inbox.add(self.lane)
         self._stop: Callable[[], None] = _nothing
+        self._error: QueueOverflow | None = None
+        self.on_close: Callable[[Subscription], None] = _nothing_of
 
     def attach(self, wiring: Wiring, pressure: Pressure) -> None:
         """Observe from here on; a full lane that blocks holds up whoever ``pressure`` holds up."""
@@ -36,7 +40,12 @@ class Subscription:
         return self.lane.dropped + self.lane.refused
 
     def _put(self, event: Event) -> None:
-        self._inbox.put_media(self.lane, event)
+        try:
+            self._inbox.put_media(self.lane, event)
+        except QueueOverflow as error:
+            # The reader's failure, not that of the node whose event it is: the reader is told, after what it has.
+            self._error = error
+            self.end()
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
@@ -44,6 +53,9 @@ class Subscription:
     async def __anext__(self) -> Event:
         event = await self._inbox.take()
         if event is None:
+            if self._error is not None:
+                error, self._error = self._error, None
+                raise error
             raise StopAsyncIteration
         return event
 
@@ -56,7 +68,12 @@ class Subscription:
         """Stop observing and forget what was not read."""
         self._stop()
         self._inbox.abandon()
+        self.on_close(self)
 
 
 def _nothing() -> None:
     """Not observing yet."""
+
+
+def _nothing_of(subscription: Subscription) -> None:
+    """Nobody keeps it."""

@@ -12,6 +12,9 @@ from typing import Any
 
 from echostack.core.clock import Clock
 
+GRACE = 0.05
+"""Seconds that cancelled work of a connector's ``open`` or ``close`` is given to end."""
+
 OnError = Callable[[str, BaseException], None]
 
 
@@ -60,6 +63,34 @@ class Nursery:
                 if not future.done():
                     future.set_result(None)
 
+    async def finish(self, deadline: float) -> tuple[str, ...]:
+        """Await what runs for ``deadline`` seconds, then cancel the rest without awaiting it; the names of that rest.
+
+        For other people's code under a deadline: a timeout around it would wait for a connector that swallows its
+        cancellation.
+        """
+        late: tuple[str, ...] = ()
+        try:
+            await self._empty(deadline)
+            late = tuple(self._tasks.values())
+        finally:
+            self.closing = True
+            for task in list(self._tasks):
+                task.cancel()
+        if self._tasks:
+            await self._empty(GRACE)
+        return late
+
+    async def _empty(self, deadline: float) -> None:
+        try:
+            async with self._clock.timeout(deadline):
+                while self._tasks:
+                    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                    self._idle.append(future)
+                    await future
+        except TimeoutError:
+            pass  # whoever is late is named by the caller
+
     async def close(self, deadline: float) -> tuple[str, ...]:
         """Cancel every task and await them for ``deadline`` seconds; the names of those that were late.
 
@@ -69,15 +100,21 @@ class Nursery:
         self.closing = True
         for task in list(self._tasks):
             task.cancel()
-        try:
-            async with self._clock.timeout(deadline):
-                while self._tasks:
-                    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                    self._idle.append(future)
-                    await future
-        except TimeoutError:
-            pass
+        await self._empty(deadline)
         return tuple(self._tasks.values())
+
+
+async def within(clock: Clock, work: Coroutine[Any, Any, Any], seconds: float) -> tuple[bool, BaseException | None]:
+    """Run ``work`` for at most ``seconds``: whether it was late, and the error that it raised in time."""
+    errors: list[BaseException] = []
+
+    def keep(name: str, error: BaseException) -> None:
+        errors.append(error)
+
+    nursery = Nursery(clock, keep)
+    nursery.start(work, "within a deadline")
+    late = await nursery.finish(seconds)
+    return bool(late), errors[0] if errors and not late else None
 
 
 async def to_its_end(work: Coroutine[Any, Any, None]) -> None:

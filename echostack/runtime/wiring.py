@@ -21,18 +21,17 @@ import msgspec
 from echostack.core.errors import QueueOverflow
 from echostack.core.events import Event, EventPattern, event_name
 from echostack.core.kinds import Payload
-from echostack.core.payloads import AgentMessage, AgentMessagePartial
 from echostack.language.guard import Else, predicate
 from echostack.plan.model import ENGINE, Plan, PlanEdge
 from echostack.registry import Forward, Out
 from echostack.runtime.context import NodeContext
 from echostack.runtime.core import Core, Deliver, Push, with_payload
 from echostack.runtime.errorloops import ErrorLoops
+from echostack.runtime.messages import MESSAGES, MessageIds
 from echostack.runtime.queues import Inbox, Lane
 from echostack.runtime.resample import Resampler
 from echostack.runtime.turns import TurnKeeper
 
-MESSAGES = (AgentMessage, AgentMessagePartial)
 Observer = Callable[[Event], None]
 Fail = Callable[[str, BaseException, Event], object]
 Enter = Callable[[Event, int], Event | None]
@@ -83,6 +82,7 @@ class Wiring:
         self._resamplers: dict[str, Resampler] = {}
         self._tests = {e.id: predicate(e.guard) for e in plan.edges if e.guard and not isinstance(e.guard, Else)}
         self._entries: dict[str, Push] = {}
+        self._ids: dict[str, MessageIds] = {}
         self._delivers: dict[str, Deliver] = {}
         self._handles: list[Handle] = []
         self._engine_edges = [(EventPattern.parse(e.pattern), e) for e in self._out.get(ENGINE, ()) if e.pattern]
@@ -204,6 +204,7 @@ class Wiring:
         watch: dict[type[Payload], tuple[Observer, ...]] = {}
         hooks = self._parts.hooks.get(node, {})
         routes = [self._route(e) for e in edges]
+        ids = self._ids.setdefault(node, MessageIds(node, core.next_seq))
         session, next_seq, now, counters = core.session, core.next_seq, core.clock.now, core.counters.node(node)
 
         def learn(cls: type[Payload]) -> tuple[_Route, ...]:
@@ -219,9 +220,8 @@ class Wiring:
             if found is None:
                 found = learn(cls)
             counters.emitted += 1
-            if cls in MESSAGES and not payload.id:
-                # All pieces of one answer share the cause, hence the id; so do the whole and its audio.
-                payload = msgspec.structs.replace(payload, id=f"{node}#{cause.seq}")
+            if cls in MESSAGES:
+                payload = ids.named(payload, cause)
             event = Event(
                 names[cls], payload, session, next_seq(), now(), cause.scope, cause.epoch, cause.seq, port, node
             )

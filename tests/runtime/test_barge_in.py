@@ -514,3 +514,18 @@ def test_speech_comes_in_the_order_asked_for_and_never_mixes() -> None:
             runs.append(pcm[at : at + 2])
     assert len(runs) == 8
     assert [t.text for t in over.turns[1:]] == [f"{chr(97 + n)}-1 {chr(97 + n)}-2" for n in range(8)]
+
+
+def test_noise_that_does_not_end_freezes_the_reply_no_longer_than_resume_after() -> None:
+    graph = CALL.replace("{on: processing.ear.speech_started}", "{on: processing.ear.speech_started, min_words: 3}")
+    over = play([(1.0, "say:hello"), (3.0, "speech")], graph=graph)
+    assert over.times("control.barge_in.suspended") == [3.0]
+    assert over.times("control.barge_in.aborted") == [5.5]  # 0.5 s of speech, then resume_after without a word
+    assert over.turns[-1].text == reply_to("hello")
+    assert over.stats.late == ()
+
+
+def test_a_reply_that_is_suspended_when_the_caller_leaves_is_finished() -> None:
+    over = play([(1.0, "say:hello"), (3.0, "speech"), (3.1, "stop")], until=3.2)
+    assert over.turns[-1].text == reply_to("hello")
+    assert over.stats.seconds < 10.0
