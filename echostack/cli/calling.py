@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import AsyncIterable, Coroutine, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,7 +18,7 @@ import structlog
 from echostack.api import Pipeline, Session, Stats
 from echostack.cli.call_lines import CallLines
 from echostack.cli.call_screen import CallScreen
-from echostack.cli.guard import ended_by_signals
+from echostack.cli.guard import INTERRUPTED, ended_by_signals
 from echostack.cli.output import console
 from echostack.cli.trace import Trace
 from echostack.core.clock import InlineCompute, ThreadCompute
@@ -85,7 +86,7 @@ def conduct(
             try:
                 ending = interruption.ends(call)
                 run_virtual(ending) if fast else asyncio.run(ending)
-            except (KeyboardInterrupt, asyncio.CancelledError):
+            except asyncio.CancelledError:
                 if not interruption.signals:
                     raise
         outcome.interrupted = bool(interruption.signals)
@@ -131,7 +132,7 @@ def _refuse_real_time(pipeline: Pipeline) -> None:
 class _Interruption:
     """Ctrl-C and its like as the cancellation of a call: nothing is torn apart between two of its bytecodes.
 
-    A second signal does not wait for the call any more.
+    A call ends by its deadline, so a second signal changes nothing; a third leaves at once, with what is on the disk.
     """
 
     def __init__(self) -> None:
@@ -149,12 +150,11 @@ class _Interruption:
         """The handler of the signals."""
         self.signals += 1
         task = self._task
-        if task is None and self.signals == 1:
-            return
-        if task is None or task.done() or self.signals > 1:
-            raise KeyboardInterrupt
-        task.cancel()
-        task.get_loop().call_soon_threadsafe(lambda: None)  # wakes a loop that waits, as asyncio.run does
+        if self.signals > 2:
+            os._exit(INTERRUPTED)
+        if self.signals == 1 and task is not None and not task.done():
+            task.cancel()
+            task.get_loop().call_soon_threadsafe(lambda: None)  # wakes a loop that waits, as asyncio.run does
 
 
 def log_to_stderr(verbose: bool) -> None:

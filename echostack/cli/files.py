@@ -21,6 +21,8 @@ def replace_text(path: Path, text: str) -> None:
             file.write(text)
         os.chmod(name, mode)
         os.replace(name, target)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # a write knows only a number
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise

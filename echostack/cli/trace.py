@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 import msgspec
 
+from echostack.connectors.sole_writer import open_anew
 from echostack.core.events import Event
 
 
@@ -34,14 +35,15 @@ def event_data(event: Event) -> dict[str, Any]:
 class Trace:
     """The file that a trace goes to; a context manager. What the call did reaches the disk within a second of it.
 
-    Missing folders are made. OSError with the file's name when it cannot be opened or written.
+    Missing folders are made. OSError with the file's name when it cannot be opened or written, or another call is
+    writing it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.events = 0
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: TextIO = path.open("w", encoding="utf-8", errors="backslashreplace")
+        self._file: TextIO = open(open_anew(path), "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
         self._flushed = 0.0
 
     def write(self, event: Event) -> None:

@@ -48,6 +48,7 @@ def file_trouble(path: Path, error: OSError, doing: str) -> ConnectorFailure:
         errno.ENOSPC: "the disk is full",
         errno.EDQUOT: "the disk quota is used up",
         errno.ENAMETOOLONG: "this name is too long",
+        errno.EBUSY: error.strerror or "it is in use",
     }
     why = told.get(error.errno or 0, f"it cannot be {doing}: {error.strerror or error}")
     return refuse(path, why)

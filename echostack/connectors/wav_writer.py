@@ -8,6 +8,7 @@ import threading
 from io import FileIO
 from pathlib import Path
 
+from echostack.connectors.sole_writer import open_anew
 from echostack.connectors.wav import file_trouble, refuse
 
 _HEADER = 44
@@ -20,7 +21,7 @@ class WavWriter:
 
     Everything blocks, so it belongs on ``context.compute``; calls from several threads take turns. After each
     ``put`` the header is true of what lies in the file. Errors are ConnectorFailure, not to be retried, with the
-    path and the reason: the disk is full, permission denied, a folder of that name.
+    path and the reason: the disk is full, permission denied, a folder of that name, another call that writes it.
     """
 
     def __init__(self, path: Path, rate: int) -> None:
@@ -38,7 +39,7 @@ class WavWriter:
                     self.path.parent.mkdir(parents=True, exist_ok=True)
                 except FileExistsError as error:  # a file stands where the folder should be
                     raise refuse(self.path, "a part of this path is a file, not a folder") from error
-                file = FileIO(self.path, "wb")
+                file = FileIO(open_anew(self.path), "wb")
             except OSError as error:
                 raise file_trouble(self.path, error, "written") from error
             except ValueError as error:  # a NUL in the name

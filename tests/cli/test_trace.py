@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from echostack.cli.trace import Trace, event_data
 from echostack.core.events import Event
 from echostack.core.payloads import AudioFrame, Text, Word
@@ -40,3 +42,15 @@ def test_the_file_holds_a_line_an_event_and_is_flushed_while_the_call_runs(tmp_p
     lines = path.read_text(encoding="utf-8").splitlines()
     assert (trace.events, len(lines)) == (5, 5)
     assert json.loads(lines[-1])["payload"]["text"] == "naïve → ok"
+
+
+def test_one_file_is_written_by_one_call_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "call.jsonl"
+    with Trace(path) as first:
+        first.write(Event("processing.x.text", Text("hello"), "s", 1, 0.0))
+        with pytest.raises(OSError, match="another call is writing this file at this moment; name another file"):
+            Trace(path)
+    assert json.loads(path.read_text())["payload"]["text"] == "hello"
+    with Trace(path):
+        pass
+    assert path.read_text() == ""

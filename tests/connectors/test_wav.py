@@ -286,3 +286,27 @@ def test_more_than_a_wav_file_can_hold_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConnectorFailure, match=r"cannot be larger than 4 GB; end the call, or lower the rate$"):
         writer.put(2**31, pcm(1))
     writer.close()
+
+
+def test_a_file_that_another_call_writes_is_left_as_it_is(tmp_path: Path) -> None:
+    first = WavWriter(tmp_path / "a.wav", 24_000)
+    first.open()
+    first.put(0, b"\1\2")
+    before = (tmp_path / "a.wav").read_bytes()
+    with pytest.raises(ConnectorFailure) as refused:
+        WavWriter(tmp_path / "a.wav", 24_000).open()
+    assert str(refused.value) == (
+        f"{tmp_path / 'a.wav'}: another call is writing this file at this moment; name another file"
+    )
+    assert (tmp_path / "a.wav").read_bytes() == before
+    first.close()
+    again = WavWriter(tmp_path / "a.wav", 24_000)
+    again.open()
+    again.close()
+    assert (tmp_path / "a.wav").stat().st_size == 44
+
+
+def test_a_file_where_the_folder_should_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    with pytest.raises(ConnectorFailure, match="a part of this path is a file, not a folder"):
+        WavWriter(tmp_path / "a" / "b.wav", 24_000).open()
