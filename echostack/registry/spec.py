@@ -67,7 +67,6 @@ class ConnectorSpec:
     network: talks to other machines. blocking_ms: time that one call of a sync form takes, declared so that the
       planner does not fuse a slow one.
     keeps_running: a STREAM that is told of an interruption (``interrupted()``) instead of being cancelled.
-    speaks / hears: a synthesiser / recogniser; set by the kinds, kept here for pictures and checks.
     """
 
     name: str
