@@ -15,15 +15,18 @@ if TYPE_CHECKING:
         Session,
         Stats,
         Subscription,
+        broadcast,
         check,
         compile,
         default_registry,
         load,
+        merge,
     )  # fmt: skip
 
 __version__ = "0.1.0"
 __all__ = [
-    "Checked", "Pipeline", "Session", "Stats", "Subscription", "check", "compile", "default_registry", "load",
+    "Checked", "Pipeline", "Session", "Stats", "Subscription", "broadcast", "check", "compile", "default_registry",
+    "load", "merge",
 ]  # fmt: skip
 
 
