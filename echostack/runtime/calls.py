@@ -3,6 +3,9 @@
 One event at a time, in order, each in a task of its own that an interruption can cancel. The driver never waits
 for a cancelled task: it goes to the reaper, and the next event starts at once. So a turn that follows an
 interruption is not delayed by the cleanup of the one before it (aiostream's switchmap delays it by all of it).
+
+A slow sync function is the exception: its thread cannot be stopped and goes on after an interruption or a timeout,
+and a connector is never called while it is still being called. The next event waits for that thread.
 """
 
 from __future__ import annotations
@@ -19,10 +22,10 @@ from echostack.registry import Form
 from echostack.runtime import streams
 from echostack.runtime.context import NodeContext, idempotency_key
 from echostack.runtime.core import Core
-from echostack.runtime.driver import Driver, released, settle
-from echostack.runtime.failures import retrying
+from echostack.runtime.driver import REAP_DEADLINE, Driver, released, settle
+from echostack.runtime.failures import PATIENCE, in_patience, retrying
 
-DEFAULT_TIMEOUT = 30.0
+DEFAULT_TIMEOUT = PATIENCE
 """Seconds for one answer (of a generator: for each) when the file names no ``timeout``."""
 
 
@@ -48,9 +51,18 @@ class CallDriver(Driver):
     tries = 0
     """Attempts made at the event in work."""
 
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._threads: dict[str, asyncio.Task[None]] = {}
+
     @property
     def busy(self) -> bool:
         return self._task is not None or len(self.inbox) > 0
+
+    @property
+    def acts(self) -> bool:
+        """Whether an event worked on here is an effect on the outside world."""
+        return acts(self.node)
 
     async def run(self) -> None:
         try:
@@ -88,14 +100,13 @@ class CallDriver(Driver):
             settle(release)
 
     async def _work(self, event: Event) -> None:
-        spec = self.node.spec
-        key = idempotency_key(self.id, event) if spec is not None and spec.acts(self.node.settings) else ""
+        key = idempotency_key(self.id, event) if self.acts else ""
         if key:
             # Same synchronous step as the driver's epoch check: nothing was awaited since the event was taken.
             if not self.core.epochs.live(event) and not event.payload.__kind__.keep:
                 self.counters.stale += 1
                 return
-            if not self.effects.begin(key):
+            if not self.effects.begin(key, self.id):
                 for kept in self.effects.answers(key):
                     self.answer(kept, event)
                 return
@@ -106,13 +117,63 @@ class CallDriver(Driver):
                 self.effects.finish(key, answers)
         except Exception as error:
             if key:
-                self.effects.unbegin(key)
+                self.effects.fail(key, again=self.may_begin_again)
             self.failures.given_up(self.id, error, event, attempt=max(1, self.tries))
+
+    @property
+    def may_begin_again(self) -> bool:
+        """Whether the effect that just failed may be begun again: it goes to the same far end with the same key."""
+        return True
 
     async def attempt_all(self, event: Event) -> tuple[Any, ...]:
         """Work on ``event`` with retries. What was answered, for effects; raises the last error."""
         call = Attempt(self, self.node, self.target, self.context)
         return await call.with_retries(event)
+
+    # -- slow sync connectors ------------------------------------------------------------------------------------
+
+    async def thread_free(self, node: str, seconds: float) -> None:
+        """Wait until the thread of an earlier event, given up meanwhile, has really ended; ``seconds`` at most.
+
+        The wait is part of the event's time to first output. TimeoutError when the thread does not end.
+        """
+        before = self._threads.get(node)
+        if before is None or before.done():
+            return
+        try:
+            async with self.core.clock.timeout(seconds):
+                await asyncio.wait({before})
+        except TimeoutError:
+            raise TimeoutError(f"its thread still works on an earlier event after {seconds:g} s") from None
+
+    async def in_thread(self, node: str, work: Callable[..., Any], *arguments: Any) -> Any:
+        """``work(*arguments)`` in a thread. Cancelled, it returns at once; the thread goes on, owned and awaited."""
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        task = self._threads[node] = self.nursery.start(self._thread(answer, work, arguments), f"{node} in its thread")
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self.nursery.expect_end(task, REAP_DEADLINE, lambda name: self.failures.late(node, f"{name} goes on"))
+            raise
+
+    async def _thread(self, answer: asyncio.Future[Any], work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        try:
+            result = await self.core.compute.run(work, *arguments)
+        except asyncio.CancelledError:
+            answer.cancel()
+            raise
+        except Exception as error:
+            if answer.done():
+                raise  # nobody waits for it any more: the nursery records it
+            answer.set_exception(error)
+        else:
+            if not answer.done():
+                answer.set_result(result)
+
+
+def acts(node: PlanNode) -> bool:
+    """Whether ``node`` has a connector that, with its settings, acts on the outside world."""
+    return node.spec is not None and node.spec.acts(node.settings)
 
 
 class Attempt:
@@ -122,6 +183,8 @@ class Attempt:
         self._driver, self._node, self._target, self._context = driver, node, target, context
         self._core: Core = driver.core
         self.answered = 0
+        self.doubtful = False
+        """Whether a try of an effect failed in a way that leaves open whether it reached the far end."""
         self._kept: list[Any] = []
 
     async def with_retries(self, event: Event) -> tuple[Any, ...]:
@@ -131,19 +194,31 @@ class Attempt:
             driver.failures.retried(node.id, error, event, attempt)
 
         if node.policy.attempts <= 1:
-            return await self.once(event)
+            return await self._once(event)
         async for attempt in retrying(node.policy, self._core.clock, self._context.random, before_retry):
             with attempt:
                 try:
-                    return await self.once(event)
+                    return await self._once(event)
                 except Exception as error:
                     if self.answered:
                         # What was said cannot be unsaid: a second try would say it twice.
                         raise ConnectorFailure(
                             f"failed after its answer had begun: {error}", retryable=False
                         ) from error
-                    raise
+                    patient = in_patience(error, node.policy)
+                    if patient is error:
+                        raise
+                    raise patient from error
         raise AssertionError("a retry loop ends by return or raise")
+
+    async def _once(self, event: Event) -> tuple[Any, ...]:
+        try:
+            return await self.once(event)
+        except Exception as error:
+            # Only these say that nothing was done: refused, or no connection. A timeout says nothing at all.
+            if acts(self._node) and not isinstance(error, ConnectorFailure | ConnectionError):
+                self.doubtful = True
+            raise
 
     async def once(self, event: Event) -> tuple[Any, ...]:
         """One try; outputs are delivered as they come."""
@@ -158,9 +233,11 @@ class Attempt:
         if spec.form is Form.GENERATOR:
             await self._generate(self._target(*arguments), event, seconds, started)
         else:
+            if spec.form is Form.SYNC:
+                await self._driver.thread_free(self._node.id, seconds)
             async with clock.timeout(seconds):
                 if spec.form is Form.SYNC:
-                    answer = await self._core.compute.run(self._target, *arguments)
+                    answer = await self._driver.in_thread(self._node.id, self._target, *arguments)
                 else:
                     answer = await self._target(*arguments)
             self._take(answer, event, started)
@@ -190,6 +267,6 @@ class Attempt:
             counters = self._core.counters.node(self._node.id)
             counters.first_output_ms.append((self._core.clock.now() - started) * 1000)
         self.answered += 1
-        if self._node.spec is not None and self._node.spec.acts(self._node.settings):
+        if self._driver.acts:
             self._kept.append(answer)
         self._driver.answer(answer, event)

@@ -15,7 +15,7 @@ from echostack.core.errors import ConnectorFailure
 from echostack.core.events import Event
 from echostack.plan.model import PlanNode
 from echostack.runtime.breaker import Breaker
-from echostack.runtime.calls import Attempt, CallDriver
+from echostack.runtime.calls import Attempt, CallDriver, acts
 from echostack.runtime.context import NodeContext
 from echostack.runtime.flows import StreamDriver
 from echostack.runtime.wiring import Handle
@@ -41,12 +41,29 @@ def ranked(members: Sequence[Member]) -> list[Member]:
 
 
 class CallChoice(CallDriver):
-    """A choice among connectors that are called once an event."""
+    """A choice among connectors that are called once an event.
+
+    With a member that acts on the outside world the whole choice is one effect: begun once, under the key of the
+    choice, and not interrupted. A member that acts is retried as its policy says (same far end, same key), but the
+    next member, another far end, gets the event only if every try failed in a way that says that nothing was done:
+    ConnectorFailure or ConnectionError before any answer. After anything else (a TimeoutError before all) the effect
+    may have been done, so the event is given up rather than done twice.
+    """
 
     members: Sequence[Member] = ()
+    _doubtful = False
+
+    @property
+    def acts(self) -> bool:
+        return any(acts(m.node) for m in self.members)
+
+    @property
+    def may_begin_again(self) -> bool:
+        return not self._doubtful
 
     async def attempt_all(self, event: Event) -> tuple[Any, ...]:
         order = ranked(self.members)
+        self._doubtful = False
         for number, member in enumerate(order):
             self.handle = member.handle
             attempt = Attempt(self, member.node, member.target, member.context)
@@ -55,7 +72,8 @@ class CallChoice(CallDriver):
             except Exception as error:
                 member.breaker.failed()
                 onward = order[number + 1] if number + 1 < len(order) else None
-                if onward is None or attempt.answered:
+                self._doubtful = attempt.doubtful or (attempt.answered > 0 and acts(member.node))
+                if onward is None or attempt.answered or attempt.doubtful:
                     raise
                 self.failures.report(member.node.id, error, event)
                 self.failures.failed_over(member.node.id, error, event, onward.node.id)

@@ -18,6 +18,9 @@ from echostack.language.document import NodePolicy
 from echostack.plan.model import PlanNode
 from echostack.runtime.core import Core
 
+PATIENCE = 30.0
+"""Seconds that a node waits for one answer, and at most before a try, when the file names no ``timeout``."""
+
 Observer = Callable[[str, BaseException, Event | None], None]
 
 
@@ -101,7 +104,7 @@ def retrying(
         error = state.outcome.exception() if state.outcome else None
         hint = getattr(error, "retry_after", None)
         if hint is not None:
-            return float(hint)
+            return max(0.0, float(hint))
         longest = policy.backoff * 2 ** (state.attempt_number - 1)
         return float(random.uniform(longest / 2, longest))
 
@@ -118,6 +121,16 @@ def retrying(
         before_sleep=before_sleep,
         reraise=True,
     )
+
+
+def in_patience(error: Exception, policy: NodePolicy) -> Exception:
+    """``error``, or, when its far end asks to wait for longer than the node waits for anything, one that is final."""
+    hint = getattr(error, "retry_after", None)
+    patience = policy.timeout or PATIENCE
+    if hint is None or not retryable(error) or float(hint) <= patience:
+        return error
+    asks = f"asks to be tried again in {float(hint):g} s, and this node waits {patience:g} s at most"
+    return ConnectorFailure(f"{describe(error)} ({asks})", retryable=False)
 
 
 def retryable(error: BaseException) -> bool:

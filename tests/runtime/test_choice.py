@@ -3,11 +3,13 @@ comes back."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import AgentMessage, AudioFrame, Data, Text
 from echostack.registry import Context, Inbox, connector
 from tests.runtime.cast import CALL, Outcome, Tts, hears, play
@@ -118,6 +120,64 @@ def test_the_retries_of_a_member_come_before_the_next_member() -> None:
     ((when, _),) = answers(over)
     assert 1.6 <= when <= 2.1
     assert len(over.at("error.first.retried")) == 1
+
+
+# -- effects ---------------------------------------------------------------------------------------------------
+
+BOOKING = CALL.replace("  acme.agent: {seconds: 0.4}\n", "{policies}").replace(
+    "acme.agent ", "first.book ?? second.book "
+)
+
+
+def booking(vendor: str, log: list[tuple[str, float]], error: Exception | None = None, seconds: float = 3.0) -> Any:
+    @connector(f"{vendor}.book", effect=True)
+    class Book:
+        def __init__(self, context: Context) -> None:
+            self._context = context
+
+        async def __call__(self, text: Text) -> AgentMessage:
+            log.append((f"{vendor} {text.text}", self._context.clock.now()))
+            try:
+                await self._context.clock.sleep(seconds)
+            except asyncio.CancelledError:
+                log.append((f"{vendor} cancelled", self._context.clock.now()))
+                raise
+            if error is not None:
+                raise error
+            return AgentMessage(f"{text.text}-1")
+
+    return Book
+
+
+def test_an_effect_of_a_choice_is_not_interrupted_once_begun() -> None:
+    log: list[tuple[str, float]] = []
+    play(
+        [(1.0, "say:hello"), (2.0, "say:other")], booking("first", log), booking("second", log), Tts,
+        graph=BOOKING.replace("{policies}", ""),
+    )  # fmt: skip
+    assert log == [("first hello", 1.0), ("first other", 4.0)]
+
+
+@pytest.mark.parametrize("error", [ConnectorFailure("no table service"), ConnectionError("refused")])
+def test_an_effect_that_says_it_was_not_done_goes_to_the_next(error: Exception) -> None:
+    log: list[tuple[str, float]] = []
+    play(
+        [(1.0, "say:hello")], booking("first", log, error, 0.5), booking("second", log, None, 0.5), Tts,
+        graph=BOOKING.replace("{policies}", ""),
+    )  # fmt: skip
+    assert log == [("first hello", 1.0), ("second hello", 1.5)]
+
+
+def test_an_effect_that_timed_out_is_tried_again_at_the_same_far_end_only() -> None:
+    log: list[tuple[str, float]] = []
+    over = play(
+        [(1.0, "say:hello")], booking("first", log, seconds=9.0), booking("second", log), Tts,
+        graph=BOOKING.replace("{policies}", "  first.book: {timeout: 1s, attempts: 2, backoff: 1ms}\n"),
+    )  # fmt: skip
+    assert [what for what, _ in log] == ["first hello", "first cancelled"] * 2
+    assert len(over.at("error.first.retried")) == 1
+    assert over.at("error.*.failed_over") == []
+    assert [p.message for _, p in over.at("error.*.dead_letter")] == ["no answer within its time"]
 
 
 # -- streams ---------------------------------------------------------------------------------------------------

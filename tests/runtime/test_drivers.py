@@ -23,6 +23,7 @@ from echostack.core.payloads import (
 )  # fmt: skip
 from echostack.registry import Context, Forward, Inbox, Out, connector
 from echostack.runtime import Session
+from echostack.runtime.effects import KEYS_KEPT, Effects
 from tests.runtime.cast import CALL, RATE, Outcome, hears, play
 
 NODE = hears("ear.stt -> acme.node")
@@ -136,6 +137,26 @@ def test_the_far_ends_own_hint_is_waited_for() -> None:
     graph = hears("ear.stt -> acme.node", connectors="{acme.node: {attempts: 2, backoff: 1s}}")
     play(saying("x"), node(work), graph=graph)
     assert tried == [1.0, 4.5]
+
+
+@pytest.mark.parametrize(("timeout", "hint"), [("", 31.0), ("timeout: 2s, ", 2.5)])
+def test_a_hint_beyond_the_nodes_patience_is_giving_up_now(timeout: str, hint: float) -> None:
+    tried: list[float] = []
+
+    async def work(context: Context, words: str) -> str:
+        tried.append(context.clock.now())
+        if words == "a":
+            raise ConnectorFailure("too many requests", retry_after=hint)
+        return words
+
+    graph = hears("ear.stt -> acme.node", connectors=f"{{acme.node: {{{timeout}attempts: 3}}}}")
+    over = play(saying("a", "b"), node(work), graph=graph)
+    assert tried == [1.0, 2.0]
+    patience = "2 s" if timeout else "30 s"
+    assert [p.message for _, p in over.at("error.acme.exception")] == [
+        f"too many requests (asks to be tried again in {hint:g} s, and this node waits {patience} at most)"
+    ]
+    assert names(over) == [(2.0, "b")]
 
 
 @pytest.mark.parametrize("error", [ValueError("bad input"), ConnectorFailure("no such model", retryable=False)])
@@ -286,6 +307,78 @@ def test_a_callback_that_belongs_to_a_dead_turn_is_refused() -> None:
     assert over.heard("hello") == 0.0
     assert over.heard("other") == 0.5
     assert over.stats.nodes["acme.agent"]["stale"] == 1
+
+
+class Threads:
+    """Threads on virtual time: work takes ``seconds`` and goes on when whoever awaits it is cancelled."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.inside, self.most = seconds, 0, 0
+
+    async def run(self, work: Any, *args: Any, **kwargs: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+
+        def end() -> None:
+            self.inside -= 1
+            if not done.done():
+                done.set_result(work(*args, **kwargs))
+
+        loop.call_later(self.seconds, end)
+        return await done
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def in_threads(threads: Threads, script: list[tuple[float, str]], *more: Any, graph: str) -> list[Event]:
+    import echostack.api as echostack
+    from echostack.simulation.loop import run_virtual
+    from tests.runtime.cast import cues, registry
+
+    async def main() -> list[Event]:
+        clock = LoopClock(wall=lambda: 0.0)
+        pipeline = echostack.compile(graph, registry=registry(*more), env={})
+        line = cues(script, clock, 20.0)
+        async with pipeline.session(clock=clock, compute=threads, ingress={"line": line}) as call:
+            events = call.events("processing.acme.*", "error.acme.*")
+            await call.finished()
+        return [e async for e in events]
+
+    return run_virtual(main())
+
+
+def test_a_thread_that_goes_on_after_an_interruption_holds_back_the_next_event_until_it_ends() -> None:
+    @connector("acme.agent", blocking_ms=200)
+    def think(text: Text) -> AgentMessage:
+        return AgentMessage(f"{text.text}-1")
+
+    threads = Threads(1.0)
+    graph = CALL.replace("  acme.agent: {seconds: 0.4}\n", "")
+    script = [(1.0, "say:hello"), (1.4, "say:other"), (1.6, "say:third")]
+    events = in_threads(threads, script, think, graph=graph)
+    assert threads.most == 1
+    # The second waited and was interrupted in turn; the third began when the first's thread had ended, at 2.0.
+    said = [(round(e.time, 6), e.payload.text) for e in events if e.kind == "agent_message"]  # type: ignore[attr-defined]
+    assert said == [(3.0, "third-1")]
+
+
+def test_a_thread_that_goes_on_after_its_timeout_is_waited_for_and_in_the_end_said_to_be_late() -> None:
+    @connector("acme.node", blocking_ms=200)
+    def slow(text: Text) -> Data:
+        return Data(text.text)
+
+    threads = Threads(7.0)
+    graph = hears("ear.stt -> acme.node", connectors="{acme.node: {timeout: 1s}}")
+    events = in_threads(threads, [(1.0, "say:a"), (3.0, "say:b")], slow, graph=graph)
+    assert threads.most == 1
+    assert [(round(e.time, 6), e.kind, e.payload.message) for e in events if e.kind in ("timeout", "late")] == [  # type: ignore[attr-defined]
+        (2.0, "timeout", "no answer within its time"),
+        (4.0, "timeout", "its thread still works on an earlier event after 1 s"),
+        (7.0, "late", "acme.node in its thread goes on"),
+    ]
 
 
 # -- streams ---------------------------------------------------------------------------------------------------
@@ -464,6 +557,35 @@ def test_an_effect_that_failed_may_be_tried_again_under_its_key() -> None:
     assert len(keys) == 3
     assert len(set(keys)) == 1
     assert [p.status for _, p in over.at("processing.acme.http_response")] == [200]
+
+
+def test_the_record_of_effects_tells_what_became_of_each_and_counts_repeated_keys() -> None:
+    effects = Effects()
+    assert effects.begin("k1", "acme.node")
+    assert not effects.begin("k1", "acme.node")
+    effects.finish("k1", ("booked",))
+    assert not effects.begin("k1", "acme.node")
+    assert effects.answers("k1") == ("booked",)
+    assert effects.begin("k2", "acme.node")
+    effects.fail("k2", again=False)
+    assert not effects.begin("k2", "acme.node")
+    assert effects.begin("k3", "acme.node")
+    effects.fail("k3", again=True)
+    assert effects.begin("k3", "acme.node")
+    assert [(r.key, r.node, r.state) for r in effects.record()] == [
+        ("k1", "acme.node", "done"), ("k2", "acme.node", "failed"), ("k3", "acme.node", "begun"),
+    ]  # fmt: skip
+    assert effects.repeated == 3
+
+
+def test_the_oldest_effects_are_forgotten() -> None:
+    effects = Effects()
+    for number in range(KEYS_KEPT + 1):
+        assert effects.begin(str(number), "acme.node")
+        effects.finish(str(number), ("x",))
+    assert len(effects.record()) == KEYS_KEPT
+    assert effects.answers("0") == ()
+    assert effects.answers("1") == ("x",)
 
 
 def test_an_effect_in_place_is_one_too() -> None:
