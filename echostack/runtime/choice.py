@@ -17,11 +17,8 @@ from echostack.plan.model import PlanNode
 from echostack.runtime.breaker import Breaker
 from echostack.runtime.calls import Attempt, CallDriver, acts
 from echostack.runtime.context import NodeContext
-from echostack.runtime.flows import StreamDriver
+from echostack.runtime.flows import HELD, StreamDriver
 from echostack.runtime.wiring import Handle
-
-HELD = 512
-"""Events that a stream choice keeps to replay to the next member: about 10 s of 20 ms frames."""
 
 
 @dataclass(slots=True)

@@ -44,8 +44,12 @@ class Failures:
         """Every attempt failed: the error, and the event itself as a dead letter when it may not be lost."""
         self.report(node, error, cause, attempt=attempt)
         if not cause.payload.__kind__.lossy:
-            plain = plain_payload(cause.payload)
-            self._emit(node, DeadLetter(*self._about(node, error, cause, attempt), plain), cause)
+            self.dead_letter(node, error, cause, attempt=attempt)
+
+    def dead_letter(self, node: str, error: BaseException, cause: Event, *, attempt: int = 1) -> None:
+        """``cause`` itself, which ``error`` kept ``node`` from handling, for whoever looks after such."""
+        plain = plain_payload(cause.payload)
+        self._emit(node, DeadLetter(*self._about(node, error, cause, attempt), plain), cause)
 
     def retried(self, node: str, error: BaseException, cause: Event | None, attempt: int) -> None:
         self._emit(node, Retried(*self._about(node, error, cause, attempt)), cause)

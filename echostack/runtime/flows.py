@@ -15,10 +15,13 @@ from echostack.runtime import streams
 from echostack.runtime.context import NodeContext, StreamInbox
 from echostack.runtime.core import Core, restamp
 from echostack.runtime.driver import Driver, Shared, released, settle
-from echostack.runtime.failures import retrying
+from echostack.runtime.failures import in_patience, retrying
 from echostack.runtime.playout import Playout
 from echostack.runtime.queues import Inbox
 from echostack.runtime.wiring import Handle
+
+HELD = 512
+"""Events that a stream's driver keeps until an answer comes: about 10 s of 20 ms frames."""
 
 
 class StreamDriver(Driver):
@@ -26,6 +29,10 @@ class StreamDriver(Driver):
 
     An output without a cause belongs to the event last taken. A connector with ``interrupted()`` is told of an
     interruption and goes on; any other is cancelled and started anew for the next event.
+
+    A run that fails, or that ends while its input goes on, is started again up to ``attempts`` times in a row; a run
+    that has answered begins the count anew. The events that it had taken since its last answer and that may not be
+    lost become dead letters: they are not given to the next run, which one of them might break again.
     """
 
     def __init__(
@@ -46,6 +53,8 @@ class StreamDriver(Driver):
         self._release: asyncio.Future[None] | None = None
         self._restart = False
         self._taken_at: float | None = None
+        self._in_hand: list[Event] = []
+        self._fruitful = False
 
     @property
     def busy(self) -> bool:
@@ -62,6 +71,18 @@ class StreamDriver(Driver):
         if not event.payload.__kind__.lossy:
             self._answered_since = False
             self._taken_at = self.core.clock.now()
+            self._hold(event)
+
+    def _hold(self, event: Event) -> None:
+        """Keep an event that may not be lost until an answer comes, the last ``HELD`` of them."""
+        spec = self.node.spec
+        if spec is not None and not spec.produces:
+            # It never answers: that it asks for the next event is all that says it is through with this one.
+            self._in_hand.clear()
+        self._in_hand.append(event)
+        if len(self._in_hand) > HELD:
+            self._in_hand.pop(0)
+            self.counters.failed("unheld")
 
     async def run(self) -> None:
         try:
@@ -80,13 +101,31 @@ class StreamDriver(Driver):
     async def _attempts(self) -> None:
         def before_retry(error: BaseException, attempt: int) -> None:
             self.failures.retried(self.id, error, self._last, attempt)
+            self._lose_in_hand(error)
 
+        policy = self.node.policy
         try:
-            async for attempt in retrying(self.node.policy, self.core.clock, self.context.random, before_retry):
+            async for attempt in retrying(policy, self.core.clock, self.context.random, before_retry):
                 with attempt:
-                    await self.stream(self.target, self.context)
+                    self._fruitful = False
+                    try:
+                        await self.stream(self.target, self.context)
+                    except Exception as error:
+                        if self._fruitful:
+                            attempt.retry_state.attempt_number = 1
+                        patient = in_patience(error, policy)
+                        if patient is error:
+                            raise
+                        raise patient from error
         except Exception as error:
-            self.failures.given_up(self.id, error, self._last)
+            self.failures.report(self.id, error, self._last)
+            self._lose_in_hand(error)
+
+    def _lose_in_hand(self, error: BaseException) -> None:
+        lost, self._in_hand = self._in_hand, []
+        self._answered_since = True
+        for event in lost:
+            self.failures.dead_letter(self.id, error, event)
 
     async def stream(self, target: Any, context: NodeContext, replay: Sequence[Event] = ()) -> None:
         """One run of the connector to its end; outputs are delivered as they come.
@@ -103,20 +142,26 @@ class StreamDriver(Driver):
 
         view = self.view = StreamInbox(self.core, self.inbox, taken)
         view.replay(list(replay))
-        async for answer in target.run(view):
-            if self.view is view:
-                self._answering(answer)
-            if answer is not None:
-                self.answer(answer, work.event)
-            if self.core.pressure.lanes:
-                await self.core.pressure.relieve()
+        # Closed here, in this task: a generator that is cancelled at its yield would be left to the event loop.
+        async with streams.reading(target.run(view)) as answers:
+            async for answer in answers:
+                if self.view is view:
+                    self._answering(answer)
+                if answer is not None:
+                    self.answer(answer, work.event)
+                if self.core.pressure.lanes:
+                    await self.core.pressure.relieve()
         if self.view is view:
+            if not self.inbox.closed:
+                raise ConnectorFailure(f"{context.node} ended before its input did")
             self._answered_since = True
 
     def _answering(self, answer: Any) -> None:
         """Take note that the run that is in use answers."""
         if answer is None:
             return
+        self._fruitful = True
+        self._in_hand.clear()
         if not self._answered_since and self._taken_at is not None:
             self.counters.first_output_ms.append((self.core.clock.now() - self._taken_at) * 1000)
         self._answered_since = True
@@ -125,6 +170,7 @@ class StreamDriver(Driver):
         if self.node.scope == 0:
             return
         self._answered_since = True
+        self._in_hand.clear()
         if self.node.spec is not None and self.node.spec.keeps_running:
             self.target.interrupted()
             return

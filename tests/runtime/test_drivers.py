@@ -439,6 +439,67 @@ def test_a_stream_that_fails_is_started_again_and_loses_no_later_event() -> None
     assert [p.attempt for _, p in over.at("error.acme.retried")] == [1]
 
 
+class Breaking(Echo):
+    """Answers every event, but breaks on some, and ends its run on others."""
+
+    async def run(self, inbox: Inbox[Text]) -> AsyncIterator[Data]:
+        async for event in inbox:
+            words = event.payload.text  # type: ignore[attr-defined]
+            if words.startswith("break"):
+                raise ConnectionError("reset")
+            yield Data(words)
+            if words.startswith("end"):
+                return
+
+
+BREAKING = hears("ear.stt -> acme.node", connectors="{acme.node: {attempts: 2, backoff: 100ms}}")
+
+
+def test_what_a_broken_run_had_in_hand_is_a_dead_letter_and_what_it_had_answered_is_not() -> None:
+    over = play(saying("a", "break", "c"), connector("acme.node")(Breaking), graph=BREAKING)
+    assert [(t, p.payload["text"]) for t, p in over.at("error.acme.dead_letter")] == [(2.0, "break")]
+    assert names(over) == [(1.0, "a"), (3.0, "c")]
+
+
+def test_a_run_that_has_answered_begins_the_count_of_attempts_anew() -> None:
+    script = saying("break", "a", "break", "b", "break", "c", "break", "break", "d")
+    over = play(script, connector("acme.node")(Breaking), graph=BREAKING)
+    assert names(over) == [(2.0, "a"), (4.0, "b"), (6.0, "c")]
+    # Two runs in a row that answer nothing are all that two attempts allow.
+    assert over.times("error.acme.retried") == [1.0, 3.0, 5.0, 7.0]
+    assert over.times("error.acme.exception") == [8.0]
+    assert len(over.at("error.acme.dead_letter")) == 5
+
+
+def test_a_run_that_ends_before_its_input_is_a_failure_and_is_started_again() -> None:
+    over = play(saying("a", "end b", "c"), connector("acme.node")(Breaking), graph=BREAKING)
+    assert names(over) == [(1.0, "a"), (2.0, "end b"), (3.0, "c")]
+    assert [(t, p.message) for t, p in over.at("error.acme.retried")] == [(2.0, "acme.node ended before its input did")]
+    assert over.at("error.acme.dead_letter") == []
+
+
+def test_a_generator_cancelled_at_its_yield_is_closed_in_its_own_task() -> None:
+    closed: list[tuple[float, str]] = []
+
+    @connector("acme.tts")
+    class Talker(Echo):
+        async def run(self, inbox: Inbox[AgentMessage]) -> AsyncIterator[AudioChunkStream]:
+            try:
+                async for event in inbox:
+                    for _ in range(400):
+                        yield AudioChunkStream(b"\1\0" * RATE, RATE, 1, event.payload.id, "word")  # type: ignore[attr-defined]
+            finally:
+                task = asyncio.current_task()
+                closed.append((self.context.clock.now(), task.get_name() if task is not None else ""))
+
+    async def during(call: Session, clock: LoopClock) -> None:
+        await clock.sleep(3.0)
+        call.barge_in()
+
+    play([(1.0, "say:hello")], Talker, graph=CALL.replace("  acme.tts: {seconds: 0.1}\n", ""), during=during)
+    assert closed[0] == (3.0, "acme.tts stream")
+
+
 STREAMED = CALL.replace("  acme.agent: {seconds: 0.4}\n", "").replace("  acme.tts: {seconds: 0.1}\n", "")
 
 
