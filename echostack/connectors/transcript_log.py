@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from echostack.connectors.wav import file_trouble, refuse
 from echostack.core.payloads import Committed, PlayoutFinished, Text, TranscriptEntry
 from echostack.registry import ConnectorSettings, Context, Inbox, Out, connector
 
@@ -32,6 +33,7 @@ class TranscriptLog:
 
     Feed it text, and control.*.playout_finished for the agent's side. Each line leaves as a transcript_entry and, with
     ``path``, is appended to that file before the next event is taken. It goes on through interruptions.
+    ConnectorFailure, not to be retried, when that file cannot be written: from the beginning, where it shows then.
     """
 
     def __init__(self, settings: TranscriptSettings, context: Context) -> None:
@@ -43,7 +45,7 @@ class TranscriptLog:
         """An interruption changes nothing that was said."""
 
     async def open(self) -> None:
-        """Make the folders of ``path``, so that a call does not fail at its first word."""
+        """Make ``path`` and its folders, so that a call does not fail at its first word."""
         if self._settings.path is not None:
             await self._context.compute.run(_prepare, self._settings.path)
 
@@ -61,7 +63,7 @@ class TranscriptLog:
                     "end": entry.end, "cut": entry.cut, "wall": self._context.clock.wall(),
                 }  # fmt: skip
                 line = msgspec.json.encode(record)
-                await self._context.compute.run(append_line, self._settings.path, line, self._settings.fsync)
+                await self._context.compute.run(_append, self._settings.path, line, self._settings.fsync)
             if self._settings.log:
                 self._context.log("transcript", role=entry.role, text=entry.text, cut=entry.cut)
             yield Out(entry, cause=event)
@@ -105,5 +107,20 @@ def append_line(path: Path, line: bytes, fsync: bool = False) -> None:
         os.close(handle)
 
 
+def _append(path: Path, line: bytes, fsync: bool) -> None:
+    try:
+        append_line(path, line, fsync)
+    except OSError as error:
+        raise file_trouble(path, error, "written") from error
+
+
 def _prepare(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644))
+    except FileExistsError as error:  # a file stands where the folder should be
+        raise refuse(path, "a part of this path is a file, not a folder") from error
+    except OSError as error:
+        raise file_trouble(path, error, "written") from error
+    except ValueError as error:  # a NUL in the name
+        raise refuse(path, "this is not a file name") from error

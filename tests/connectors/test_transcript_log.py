@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from echostack.connectors.transcript_log import TranscriptLog, TranscriptSettings, append_line
+from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import Committed, PlayoutFinished, Text, TranscriptEntry
 from tests.connectors.harness import FakeContext, ListInbox, outputs
 
@@ -60,6 +62,27 @@ async def test_lines_are_appended_as_json_in_order(tmp_path: Path) -> None:
         ("call", "caller", "one"), ("call", "agent", "zwei “ü”"), ("call", "caller", "three"),
     ]  # fmt: skip
     assert all(x["wall"] > 1_700_000_000 for x in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (".", "this is a folder, not a file"),
+        ("file/log.jsonl", "a part of this path is a file, not a folder"),
+        ("a\0b", "this is not a file name"),
+    ],
+)
+async def test_a_file_that_cannot_be_written_is_told_before_the_call(tmp_path: Path, name: str, why: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConnectorFailure) as refused:
+        await logged([Text("one")], path=str(tmp_path / name))
+    assert (str(refused.value), refused.value.retryable) == (f"{tmp_path / name}: {why}", False)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+async def test_a_full_disk_is_told() -> None:
+    with pytest.raises(ConnectorFailure, match=r"^/dev/full: the disk is full$"):
+        await logged([Text("one")], path="/dev/full")
 
 
 def test_a_line_torn_by_a_crash_spoils_no_other(tmp_path: Path) -> None:
