@@ -7,21 +7,27 @@ goes to the next member. A failed member rests for its ``cooldown`` and is then 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from echostack.core.errors import ConnectorFailure
 from echostack.core.events import Event
+from echostack.core.kinds import Payload
 from echostack.plan.model import PlanNode
+from echostack.registry import Out
 from echostack.runtime.breaker import Breaker
 from echostack.runtime.calls import Attempt, CallDriver, acts
 from echostack.runtime.context import NodeContext
 from echostack.runtime.flows import HELD, StreamDriver
 from echostack.runtime.wiring import Handle
 
+HANDOVER_DEADLINE = 1.0
+"""Seconds that a member in use may take to end when an earlier one is to be probed."""
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class Member:
     """One member of a choice as it runs in a session."""
 
@@ -85,47 +91,107 @@ class StreamChoice(StreamDriver):
     """A choice among connectors that run as long as the call (recognisers).
 
     What the failed member had taken since its last answer, up to ``HELD`` events, goes to the next one first, so
-    that no word in progress is lost.
+    that no word in progress is lost; what it had not yet been handed of its own predecessor's goes after that. A
+    partial is no such answer: the final one is still to come. The oldest of more than ``HELD`` are given up and
+    counted (``unheld``), as dead letters when they may not be lost.
+
+    An earlier member that has rested for its ``cooldown`` is probed between two turns: when the present one has just
+    answered for good with nothing else in hand, it is handed no more, may end what it says for
+    ``HANDOVER_DEADLINE`` seconds, and the earlier one takes the events from there. Its first answer is its recovery;
+    its failure sends what it took back to the others, like any failure. Nothing is probed once the input has ended.
     """
 
     members: Sequence[Member] = ()
-    _held: list[Event]
+    _held: deque[Event]
+    _using: Member | None = None
+    _leaving = False
+    _open_turns = 0
 
     async def _attempts(self) -> None:
-        self._held = []
+        self._held = deque()
+        failed: list[Member] = []
         while True:
-            order = ranked(self.members)
-            for number, member in enumerate(order):
-                self.handle, self.target, self.context = member.handle, member.target, member.context
-                try:
-                    await self._member(member)
+            member = next(m for m in ranked(self.members) if m not in failed)
+            self._using, self._leaving, self._fruitful, self._open_turns = member, False, False, 0
+            self.handle, self.target, self.context = member.handle, member.target, member.context
+            try:
+                await self._member(member)
+                if self.superseded or not self._leaving:
                     return
-                except Exception as error:
-                    member.breaker.failed()
-                    onward = order[number + 1] if number + 1 < len(order) else None
-                    self.failures.report(member.node.id, error, self._last)
-                    if onward is not None:
-                        self.failures.failed_over(member.node.id, error, self._last, onward.node.id)
-            rest = min(m.node.policy.cooldown for m in self.members)
+                self._carry_over()
+                failed = []
+                continue
+            except Exception as error:
+                if self.superseded:
+                    raise
+                self._carry_over()
+                member.breaker.failed()
+                failed = [member] if self._fruitful else [*failed, member]
+                onward = next((m for m in ranked(self.members) if m not in failed), None)
+                self.failures.report(member.node.id, error, self._last)
+                if onward is not None:
+                    self.failures.failed_over(member.node.id, error, self._last, onward.node.id)
+                    continue
             if all(m.node.policy.attempts <= 1 for m in self.members):
                 error_all = ConnectorFailure(f"every member of {self.id} has failed", retryable=False)
-                self.failures.given_up(self.id, error_all, self._last)
+                self.failures.report(self.id, error_all, self._last)
+                self._in_hand = [e for e in self._held if not e.payload.__kind__.lossy]
+                self._lose_in_hand(error_all)
                 return
-            await self.core.clock.sleep(rest)
+            failed = []
+            await self.core.clock.sleep(min(m.node.policy.cooldown for m in self.members))
 
     async def _member(self, member: Member) -> None:
-        replay, self._held = self._held, []
+        replay = list(self._held)
+        self._held.clear()
         await self.stream(member.target, member.context, replay)
+
+    def _carry_over(self) -> None:
+        """Keep what the run that is over was not handed of its replay: after what it took, as it came in the call."""
+        if self.view is not None:
+            self._held.extend(self.view.unreplayed)
+            self._bound()
 
     def _taken(self, event: Event) -> None:
         self._held.append(event)
-        del self._held[:-HELD]
+        self._bound()
+        if not event.payload.__kind__.lossy:
+            self._open_turns += 1
         super()._taken(event)
 
+    def _bound(self) -> None:
+        while len(self._held) > HELD:
+            lost = self._held.popleft()
+            self.counters.failed("unheld")
+            if not lost.payload.__kind__.lossy:
+                full = ConnectorFailure(f"{self.id} keeps {HELD} events for the next member, and no more")
+                self.failures.dead_letter(self.id, full, lost)
+
+    def _hold(self, event: Event) -> None:
+        """Held already, for the next member."""
+
     def _answering(self, answer: Any) -> None:
-        if answer is not None:
-            self._held.clear()
-            for member in self.members:
-                if member.target is self.target and member.breaker.worked():
-                    self.failures.recovered(member.node.id, self._last)
         super()._answering(answer)
+        member = self._using
+        if answer is None or member is None:
+            return
+        if member.breaker.worked():
+            self.failures.recovered(member.node.id, self._last)
+        payload = answer.payload if isinstance(answer, Out) else answer
+        if isinstance(payload, Payload) and payload.__kind__.name.endswith(".partial"):
+            return
+        self._held.clear()
+        if getattr(payload, "final", True):
+            self._open_turns = max(0, self._open_turns - 1)
+            if self._open_turns == 0 and not self.inbox.closed and self._rested(member) and self.view is not None:
+                self._leaving = True
+                self.leave(HANDOVER_DEADLINE)
+
+    def _rested(self, member: Member) -> bool:
+        """Whether a member before ``member`` can be probed."""
+        for earlier in self.members:
+            if earlier is member:
+                return False
+            if earlier.breaker.usable:
+                return True
+        return False

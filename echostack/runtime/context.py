@@ -100,6 +100,11 @@ class StreamInbox:
         """Hand these out first: what a failed predecessor had taken and not answered."""
         self._again = list(events)
 
+    @property
+    def unreplayed(self) -> list[Event]:
+        """What was to be handed out first and has not been yet."""
+        return list(self._again)
+
     def retire(self) -> None:
         """This run is over: it is handed nothing any more, whatever its cleanup asks for."""
         self._retired = True

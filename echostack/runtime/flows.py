@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from typing import Any
 
 from echostack.core.errors import ConnectorFailure, UsageError
@@ -55,6 +55,7 @@ class StreamDriver(Driver):
         self._taken_at: float | None = None
         self._in_hand: list[Event] = []
         self._fruitful = False
+        self._leave_by: float | None = None
 
     @property
     def busy(self) -> bool:
@@ -111,6 +112,9 @@ class StreamDriver(Driver):
                     try:
                         await self.stream(self.target, self.context)
                     except Exception as error:
+                        if self.superseded:
+                            self.failures.report(self.id, error, self._last)
+                            return
                         if self._fruitful:
                             attempt.retry_state.attempt_number = 1
                         patient = in_patience(error, policy)
@@ -120,6 +124,11 @@ class StreamDriver(Driver):
         except Exception as error:
             self.failures.report(self.id, error, self._last)
             self._lose_in_hand(error)
+
+    @property
+    def superseded(self) -> bool:
+        """Whether the running task was given up by an interruption: nothing more is its to start or to keep."""
+        return self._task is not asyncio.current_task()
 
     def _lose_in_hand(self, error: BaseException) -> None:
         lost, self._in_hand = self._in_hand, []
@@ -144,7 +153,14 @@ class StreamDriver(Driver):
         view.replay(list(replay))
         # Closed here, in this task: a generator that is cancelled at its yield would be left to the event loop.
         async with streams.reading(target.run(view)) as answers:
-            async for answer in answers:
+            self._leave_by = None
+            reading = aiter(answers)
+            while True:
+                try:
+                    # Without a deadline until the run is told to leave: this is on the path of every piece of audio.
+                    answer = await (anext(reading) if self._leave_by is None else self._last_of(reading))
+                except StopAsyncIteration:
+                    break
                 if self.view is view:
                     self._answering(answer)
                 if answer is not None:
@@ -152,9 +168,23 @@ class StreamDriver(Driver):
                 if self.core.pressure.lanes:
                     await self.core.pressure.relieve()
         if self.view is view:
-            if not self.inbox.closed:
+            if not self.inbox.closed and self._leave_by is None:
                 raise ConnectorFailure(f"{context.node} ended before its input did")
             self._answered_since = True
+
+    def leave(self, seconds: float) -> None:
+        """Hand the run in use no more: it sees the end of its input and has ``seconds`` for its last answers."""
+        if self.view is not None:
+            self.view.retire()
+            self._leave_by = self.core.clock.now() + seconds
+
+    async def _last_of(self, answers: AsyncIterator[Any]) -> Any:
+        clock = self.core.clock
+        try:
+            async with clock.timeout(max(0.0, (self._leave_by or 0.0) - clock.now())):
+                return await anext(answers)
+        except TimeoutError:
+            raise StopAsyncIteration from None
 
     def _answering(self, answer: Any) -> None:
         """Take note that the run that is in use answers."""

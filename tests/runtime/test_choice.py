@@ -12,6 +12,7 @@ import pytest
 from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import AgentMessage, AudioFrame, Data, Text
 from echostack.registry import Context, Inbox, connector
+from echostack.runtime.flows import HELD
 from tests.runtime.cast import CALL, Outcome, Tts, hears, play
 
 CHOICE = hears(
@@ -233,6 +234,99 @@ def test_when_every_recogniser_has_failed_that_is_said_and_the_call_goes_on_to_i
     over = play(cues, recogniser("first", lambda now: True), recogniser("second", lambda now: True), words, graph=EARS)
     assert [p.message for _, p in over.at("error.*.exception")][-1].startswith("every member of ")
     assert over.times("control.call.call_ended") == [20.0]
+
+
+def test_a_member_that_fails_in_its_replay_leaves_the_rest_of_it_to_the_next() -> None:
+    taken: list[str] = []
+    graph = EARS.replace("?? second.stt", "?? second.stt ?? third.stt")
+    left = [2]
+
+    def second_breaks(now: float) -> bool:
+        left[0] -= 1
+        return left[0] < 0
+
+    @connector("third.stt")
+    class Third:
+        async def run(self, inbox: Inbox[AudioFrame]) -> AsyncIterator[Text]:
+            async for event in inbox:
+                taken.append(event.payload.track)  # type: ignore[attr-defined]
+                if taken[-1] == "end":
+                    yield Text(" ".join(taken))
+
+    cues = [(1.0, "a"), (1.1, "b"), (1.2, "c"), (1.3, "d"), (1.4, "e"), (2.0, "end")]
+    first = recogniser("first", lambda now: now >= 1.4)
+    over = play(cues, first, recogniser("second", second_breaks), Third, words, graph=graph)
+    assert [(t, p.text) for t, p in over.at("processing.*.text")] == [(2.0, "a b c d e end")]
+    assert [p.to for _, p in over.at("error.*.failed_over")] == ["second.stt", "third.stt"]
+
+
+def test_the_first_recogniser_is_probed_between_turns_and_is_used_again() -> None:
+    cues = [(1.0, "a"), (2.0, "end"), (3.0, "b"), (4.0, "end"), (8.0, "c"), (9.0, "end"), (10.0, "d"), (11.0, "end")]
+    over = play(cues, recogniser("first", lambda now: now < 2.5), recogniser("second"), words, graph=EARS)
+    # Failed at 1 and rests until 6: the first turn to end after that, at 9, is the last of the second's.
+    assert [(t, p.text) for t, p in over.at("processing.*.text")] == [
+        (2.0, "second: a"), (4.0, "second: b"), (9.0, "second: c"), (11.0, "first: d")
+    ]  # fmt: skip
+    assert [(t, p.node) for t, p in over.at("error.*.recovered")] == [(11.0, "first.stt")]
+
+
+def test_a_probe_of_a_recogniser_that_fails_loses_no_word_and_is_another_rest() -> None:
+    cues = [(float(n), "end" if n % 2 == 0 else f"w{n}") for n in range(1, 15)]
+    over = play(cues, recogniser("first", lambda now: True), recogniser("second"), words, graph=EARS)
+    assert [p.text for _, p in over.at("processing.*.text")] == [f"second: w{n}" for n in range(1, 14, 2)]
+    # Fails at 1, rests until 6, is handed the turn that begins at 7; rests until 12, is handed that of 13.
+    assert over.times("error.first.failed_over") == [1.0, 7.0, 13.0]
+    assert over.at("error.*.recovered") == []
+
+
+def test_no_recogniser_is_probed_after_the_end_of_its_input() -> None:
+    runs: list[float] = []
+
+    @connector("first.stt")
+    class First:
+        def __init__(self, context: Context) -> None:
+            self._clock = context.clock
+
+        async def run(self, inbox: Inbox[AudioFrame]) -> AsyncIterator[Text]:
+            runs.append(self._clock.now())
+            async for _ in inbox:
+                raise ConnectionError("hung up")
+            yield Text("never")
+
+    @connector("second.stt")
+    class Second:
+        async def run(self, inbox: Inbox[AudioFrame]) -> AsyncIterator[Text]:
+            async for _ in inbox:
+                pass
+            yield Text("last words")
+
+    over = play([(1.0, "a")], First, Second, words, graph=EARS)
+    assert [(t, p.text) for t, p in over.at("processing.*.text")] == [(20.0, "last words")]
+    assert runs == [0.0]
+
+
+def test_a_member_that_does_not_end_is_left_at_the_deadline_of_the_handover() -> None:
+    @connector("second.stt")
+    class Second:
+        def __init__(self, context: Context) -> None:
+            self._clock = context.clock
+
+        async def run(self, inbox: Inbox[AudioFrame]) -> AsyncIterator[Text]:
+            async for event in inbox:
+                if event.payload.track == "end":  # type: ignore[attr-defined]
+                    yield Text("second")
+            await self._clock.sleep(60.0)
+
+    cues = [(1.0, "a"), (7.0, "end"), (7.1, "b"), (7.2, "end")]
+    over = play(cues, recogniser("first", lambda now: now < 2), Second, words, graph=EARS)
+    assert [(t, p.text) for t, p in over.at("processing.*.text")] == [(7.0, "second"), (8.0, "first: b")]
+
+
+def test_what_is_held_beyond_the_bound_is_counted() -> None:
+    cues = [(1.0 + n / 100, f"f{n}") for n in range(HELD + 3)]
+    over = play(cues, recogniser("first"), recogniser("second"), words, graph=EARS)
+    failures = [counts["failures"] for counts in over.stats.nodes.values() if counts["failures"]]
+    assert failures == [{"unheld": 3}]
 
 
 @pytest.mark.parametrize("at", [1.05, 1.15])
