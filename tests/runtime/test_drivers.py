@@ -534,6 +534,28 @@ def test_a_stream_of_the_reply_is_started_anew_by_an_interruption_and_its_old_ru
     assert runs == [0.0, 1.2]
 
 
+def test_an_interrupted_run_that_fails_in_its_cleanup_is_not_started_again_beside_its_successor() -> None:
+    runs: list[float] = []
+
+    @connector("acme.agent")
+    class Stream(Echo):
+        async def run(self, inbox: Inbox[Text]) -> AsyncIterator[AgentMessage]:
+            runs.append(self.context.clock.now())
+            async for event in inbox:
+                try:
+                    await self.context.clock.sleep(0.5)
+                except asyncio.CancelledError:
+                    raise ConnectionError("cannot say goodbye") from None
+                yield AgentMessage(f"{event.payload.text}-1")  # type: ignore[attr-defined]
+
+    graph = STREAMED.replace("connectors:\n", "connectors:\n  acme.agent: {attempts: 3, backoff: 100ms}\n")
+    over = play([(1.0, "say:hello"), (1.2, "say:other"), (3.0, "say:third")], Stream, graph=graph)
+    assert runs == [0.0, 1.2]
+    assert over.heard("other") == over.heard("third") == 0.5
+    assert over.at("error.acme.retried") == []
+    assert [p.message for _, p in over.at("error.acme.exception")] == ["ConnectionError: cannot say goodbye"]
+
+
 def test_a_stream_that_keeps_running_is_told_of_the_interruption() -> None:
     told: list[float] = []
 
