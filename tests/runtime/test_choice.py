@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from echostack.core.errors import ConnectorFailure
-from echostack.core.payloads import AgentMessage, AudioFrame, Data, Text
+from echostack.core.payloads import AgentMessage, AudioFrame, Data, Text, TextPartial
 from echostack.registry import Context, Inbox, connector
 from echostack.runtime.flows import HELD
 from tests.runtime.cast import CALL, Outcome, Tts, hears, play
@@ -277,6 +277,25 @@ def test_a_probe_of_a_recogniser_that_fails_loses_no_word_and_is_another_rest() 
     # Fails at 1, rests until 6, is handed the turn that begins at 7; rests until 12, is handed that of 13.
     assert over.times("error.first.failed_over") == [1.0, 7.0, 13.0]
     assert over.at("error.*.recovered") == []
+
+
+def test_a_partial_lets_go_of_nothing_and_is_no_end_of_a_turn() -> None:
+    @connector("second.stt")
+    class Second:
+        def __init__(self, context: Context) -> None:
+            self._clock = context.clock
+
+        async def run(self, inbox: Inbox[AudioFrame]) -> AsyncIterator[Text | TextPartial]:
+            async for event in inbox:
+                if self._clock.now() >= 8:
+                    raise ConnectionError("hung up")
+                yield TextPartial(event.payload.track)  # type: ignore[attr-defined]
+
+    cues = [(1.0, "a"), (7.0, "b"), (8.0, "c"), (9.0, "end")]
+    over = play(cues, recogniser("first", lambda now: now < 2), Second, words, graph=EARS)
+    # Rested since 6, but not probed after the partial at 7: it takes over at the failure, with the whole turn.
+    assert [(t, p.text) for t, p in over.at("processing.*.text")] == [(9.0, "first: a b c")]
+    assert over.times("error.second.failed_over") == [8.0]
 
 
 def test_no_recogniser_is_probed_after_the_end_of_its_input() -> None:
