@@ -30,6 +30,8 @@ def stats_of(core: Core, parts: Assembly, subscriptions: Iterable[Subscription],
         voice_to_voice_ms=tuple(counters.voice_to_voice_ms),
         turn_to_audio_ms=tuple(counters.turn_to_audio_ms),
         late=late,
+        effects=parts.effects.record(),
+        effects_repeated=parts.effects.repeated,
     )
 
 

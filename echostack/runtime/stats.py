@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from echostack.runtime.effects import EffectRecord
+
 SAMPLE = 512
 
 
@@ -79,7 +81,11 @@ class QueueStats:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """A session's figures at an instant, as plain frozen data."""
+    """A session's figures at an instant, as plain frozen data.
+
+    effects: what the call has begun to do to the outside world, and how far each came; one still ``begun`` after the
+    end was under way when the call ended. effects_repeated: events that came with the key of an effect begun before.
+    """
 
     session: str
     seconds: float
@@ -93,6 +99,8 @@ class Stats:
     voice_to_voice_ms: tuple[float, ...]
     turn_to_audio_ms: tuple[float, ...]
     late: tuple[str, ...] = ()
+    effects: tuple[EffectRecord, ...] = ()
+    effects_repeated: int = 0
 
     @property
     def dropped(self) -> int:
