@@ -14,15 +14,19 @@ def replace_text(path: Path, text: str) -> None:
     Whoever reads meanwhile sees the old text or the new, and a link stays a link. OSError names the file.
     """
     target = path.resolve()
-    mode = stat.S_IMODE(target.stat().st_mode)
+    try:
+        _replace(target, text, stat.S_IMODE(target.stat().st_mode))
+    except OSError as error:  # a write knows only a number, and nobody knows the file beside it
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _replace(target: Path, text: str, mode: int) -> None:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with open(handle, "w", encoding="utf-8", newline="") as file:
             file.write(text)
         os.chmod(name, mode)
         os.replace(name, target)
-    except BaseException as error:
+    except BaseException:
         Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # a write knows only a number
-            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
