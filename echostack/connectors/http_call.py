@@ -85,6 +85,11 @@ class HttpCaller:
                 limits=httpx2.Limits(max_connections=16, max_keepalive_connections=4),
             )
 
+    def _unanswered(self, place: str) -> TimeoutError:
+        """No answer in time. A TimeoutError, because the far end may have acted: the engine then tries again here,
+        under the same key, and never at another connector."""
+        return TimeoutError(f"{self._name}: {place} did not answer within {self._seconds:g} s")
+
     async def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
@@ -95,7 +100,8 @@ class HttpCaller:
     ) -> Answer:
         """One exchange, at most ``seconds`` long and ``max_bytes`` large, following up to ``redirects`` redirects.
 
-        ConnectorFailure, retryable where trying again may help: no connection, no answer in time, a cut connection.
+        ConnectorFailure, retryable where trying again may help: no connection, a cut connection. TimeoutError when no
+        answer came in time.
         """
         if self._client is None:
             await self.open()
@@ -112,9 +118,9 @@ class HttpCaller:
                     if status == 303 or (status in (301, 302) and method == "POST"):
                         method, body = "GET", None
         except TimeoutError:
-            raise ConnectorFailure(f"{self._name}: {place} did not answer within {self._seconds:g} s") from None
+            raise self._unanswered(place) from None
         except httpx2.TimeoutException:
-            raise ConnectorFailure(f"{self._name}: {place} did not answer within {self._seconds:g} s") from None
+            raise self._unanswered(place) from None
         except httpx2.ConnectError as error:
             raise ConnectorFailure(f"{self._name}: cannot connect to {place}: {self._redact(str(error))}") from None
         except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
