@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 A = ParamSpec("A")
@@ -75,14 +75,11 @@ class Compute(Protocol):
         """Take no more work; what runs is not waited for."""
 
 
-class ThreadCompute:
-    """Blocking work on a bounded number of threads: for calls on real time.
+class _DaemonThreads(Executor):
+    """A bounded pool of daemon threads. concurrent.futures' own pool is joined at the end of the program, which a
+    device that hangs would then hold up for good."""
 
-    The threads are daemons: work that never returns (a device that hangs) holds up neither the end of its call nor
-    the end of the program, which concurrent.futures' own pool would wait for.
-    """
-
-    def __init__(self, threads: int = 4) -> None:
+    def __init__(self, threads: int) -> None:
         self._limit = threads
         self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -91,19 +88,20 @@ class ThreadCompute:
         self._closed = False
         self.running = 0
 
-    async def run(self, work: Callable[A, R], *args: A.args, **kwargs: A.kwargs) -> R:
-        if self._closed:
-            raise RuntimeError("the compute threads of this call are closed")
+    def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
+        """Run ``fn`` on a thread, a new one while there are fewer than the limit. RuntimeError once shut down."""
         future: Future[R] = Future()
         with self._lock:
-            self._work.put((future, lambda: work(*args, **kwargs)))
+            if self._closed:
+                raise RuntimeError("the compute threads of this call are closed")
+            self._work.put((future, lambda: fn(*args, **kwargs)))
             if self._idle:
                 self._idle -= 1
             elif len(self._threads) < self._limit:
                 thread = threading.Thread(target=self._serve, name=f"echostack-{len(self._threads)}", daemon=True)
                 self._threads.append(thread)
                 thread.start()
-        return await asyncio.wrap_future(future)
+        return future
 
     def _serve(self) -> None:
         while (item := self._work.get()) is not None:
@@ -126,10 +124,35 @@ class ThreadCompute:
         with self._lock:
             self.running += change
 
-    def close(self) -> None:
-        self._closed = True
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more work; threads end when they are idle. Nothing is waited for, whatever ``wait`` says."""
+        with self._lock:
+            self._closed = True
         for _ in self._threads:
             self._work.put(None)
+
+
+class ThreadCompute:
+    """Blocking work on a bounded number of threads: for calls on real time.
+
+    The threads are daemons: work that never returns (a device that hangs) holds up neither the end of its call nor
+    the end of the program.
+    """
+
+    def __init__(self, threads: int = 4) -> None:
+        self._pool = _DaemonThreads(threads)
+
+    async def run(self, work: Callable[A, R], *args: A.args, **kwargs: A.kwargs) -> R:
+        # Through the loop, because a loop on virtual time refuses threads.
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: work(*args, **kwargs))
+
+    @property
+    def running(self) -> int:
+        """How many pieces of work are being done at this instant."""
+        return self._pool.running
+
+    def close(self) -> None:
+        self._pool.shutdown()
 
 
 class InlineCompute:
