@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import Any
 
 from echostack.core.events import Event
@@ -20,7 +21,7 @@ REAP_DEADLINE = 5.0
 """Seconds that cancelled work may take to end before it is reported late."""
 
 
-class Driver:
+class Driver(ABC):
     """One node with a task of its own: takes from its inbox, works, delivers.
 
     ``run`` ends when the inbox is closed and empty. ``interrupt`` is synchronous and never waits: work of the old
@@ -56,8 +57,9 @@ class Driver:
         """Whether nothing more comes of it unless something more reaches it."""
         return not self.busy
 
+    @abstractmethod
     async def run(self) -> None:
-        raise NotImplementedError
+        """Work until the inbox is closed and empty. Cancelling it abandons what is queued."""
 
     def reap(self, task: asyncio.Task[Any]) -> None:
         """Cancel ``task`` and go on; the nursery awaits it, and its lateness is an event."""
@@ -66,7 +68,7 @@ class Driver:
             task, REAP_DEADLINE, lambda name: self.failures.late(self.id, f"{name} is still running")
         )
 
-    def interrupt(self) -> None:
+    def interrupt(self) -> None:  # noqa: B027 - not all have work to give up
         """Give up the work of the old epoch, synchronously."""
 
     def answer(self, answer: Any, cause: Event) -> None:
