@@ -107,16 +107,10 @@ def test_hostile_json_ends_soon() -> None:
     assert time.perf_counter() - began < 20
 
 
-def test_two_thousand_rules_take_about_a_second() -> None:
-    def seconds(many: int) -> float:
-        text = "pipeline:\n" + "".join(f"  - a{i}.stt -[ confidence < 0.4 ]-> b{i}.say -> c.log\n" for i in range(many))
-        began = time.process_time()
-        document, findings = read(text)
-        assert not findings.items
-        assert len(document.pipeline) == many
-        return time.process_time() - began
-
-    seconds(1)
-    few, many = min(seconds(500) for _ in range(3)), min(seconds(2_000) for _ in range(2))
-    assert many < 3  # a second at most on a free machine
-    assert many < few * 8  # four times the rules, four times the time
+def test_two_thousand_rules_are_read_without_a_finding() -> None:
+    # How long that takes is for benchmarks/check_scale.py to say.
+    many = 2_000
+    text = "pipeline:\n" + "".join(f"  - a{i}.stt -[ confidence < 0.4 ]-> b{i}.say -> c.log\n" for i in range(many))
+    document, findings = read(text)
+    assert not findings.items
+    assert len(document.pipeline) == many
