@@ -21,14 +21,12 @@ from echostack.runtime.core import Core
 PATIENCE = 30.0
 """Seconds that a node waits for one answer, and at most before a try, when the file names no ``timeout``."""
 
-Observer = Callable[[str, BaseException, Event | None], None]
-
 
 class Failures:
     """Turns exceptions into the session's error events. A failure never leaves the node that it happened in."""
 
-    def __init__(self, core: Core, nodes: Mapping[str, PlanNode], on_error: Observer | None = None) -> None:
-        self._core, self._nodes, self._on_error = core, nodes, on_error
+    def __init__(self, core: Core, nodes: Mapping[str, PlanNode]) -> None:
+        self._core, self._nodes = core, nodes
 
     def report(self, node: str, error: BaseException, cause: Event | None = None, *, attempt: int = 1) -> None:
         """An error of ``node`` while it worked on ``cause``; also what a fused node's failure comes to."""
@@ -37,8 +35,6 @@ class Failures:
             self._emit(node, TimeoutFailure(*about), cause)
         else:
             self._emit(node, ExceptionFailure(*about), cause)
-        if self._on_error is not None:
-            self._on_error(node, error, cause)
 
     def given_up(self, node: str, error: BaseException, cause: Event, *, attempt: int = 1) -> None:
         """Every attempt failed: the error, and the event itself as a dead letter when it may not be lost."""
