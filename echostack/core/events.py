@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -35,6 +36,13 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     @property
     def kind(self) -> str:
         return self.payload.__kind__.name
+
+
+class Matcher(Protocol):
+    """Whatever chooses events by their names, as a pattern does."""
+
+    def matches(self, name: str) -> bool:
+        """Whether an event of this name is chosen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from echostack.registry.context import Context, Conversation, Forward, Inbox, Out, Turn
 from echostack.registry.declare import connector
 from echostack.registry.registry import Registry
+from echostack.registry.simulated import ITSELF, Simulator, Store, Write
 from echostack.registry.sink import AudioSink
 from echostack.registry.spec import ConnectorSettings, ConnectorSpec, Form, Latency
 
 __all__ = [
-    "AudioSink", "ConnectorSettings", "ConnectorSpec", "Context", "Conversation", "Form", "Forward", "Inbox",
-    "Latency", "Out", "Registry", "Turn", "connector",
+    "ITSELF", "AudioSink", "ConnectorSettings", "ConnectorSpec", "Context", "Conversation", "Form", "Forward", "Inbox",
+    "Latency", "Out", "Registry", "Simulator", "Store", "Turn", "Write", "connector",
 ]  # fmt: skip

@@ -46,6 +46,7 @@ def connector(
     blocking_ms: float = 0.0,
     packages: tuple[str, ...] = (),
     extra: str = "",
+    simulation: Any = None,
 ) -> Callable[[T], T]:
     """Declare a connector under ``vendor.role``. The decorated object stays what it is and can be called as before.
 
@@ -70,6 +71,7 @@ def connector(
             blocking_ms=blocking_ms,
             packages=packages,
             extra=extra,
+            simulation=simulation,
             about=inspect.cleandoc(target.__doc__ or "").split("\n\n", 1)[0].replace("\n", " "),
             **{"alternatives": alternatives, **read},
         )

@@ -10,13 +10,17 @@ from echostack.core.audio import AudioFormat
 class AudioSink(ABC):
     """The far end of an audio egress.
 
-    The engine paces it: it writes frames of 20 ms (the last of an utterance may be shorter) so that never more
-    than ``lead`` seconds are written and not yet played. Suspending clears the far end and, on resume, writes
+    The engine paces it: it writes frames of 20 ms (the last of an utterance may be shorter, and see ``stride``) so
+    that never more than ``lead`` seconds are written and not yet played. Suspending clears the far end and, on resume, writes
     again from the very sample that was not played. So a sink never pauses, queues, resamples or counts words.
     """
 
     lead: float = 0.1
     """Seconds of audio that the far end needs ahead of its playout to play without gaps."""
+
+    stride: float = 0.02
+    """Seconds of audio that one write may hold, in whole frames, up to half of ``lead``. More than a frame is for a far
+    end that is better off with few long writes (a file, a simulated one): no sample sounds earlier or later for it."""
 
     @property
     @abstractmethod

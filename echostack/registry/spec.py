@@ -67,6 +67,8 @@ class ConnectorSpec:
     network: talks to other machines. blocking_ms: time that one call of a sync form takes, declared so that the
       planner does not fuse a slow one.
     keeps_running: a STREAM that is told of an interruption (``interrupted()``) instead of being cancelled.
+    simulation: what stands in for it in a simulated call (see ``registry.simulated``): None for one made from this
+      manifest, ITSELF, or a class or function of the same form.
     """
 
     name: str
@@ -93,6 +95,7 @@ class ConnectorSpec:
     keeps_running: bool = False
     packages: tuple[str, ...] = ()  # import names that a session needs
     extra: str = ""  # the extra that installs them
+    simulation: Any = None
     about: str = ""
 
     @property

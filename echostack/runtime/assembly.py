@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from echostack.runtime.ending import Ending
 from echostack.runtime.failures import Failures
 from echostack.runtime.flows import SinkDriver, SourceDriver, StreamDriver
 from echostack.runtime.make import EmbeddedSink, fed, make_target
+from echostack.runtime.probe import Probe, Wanted
 from echostack.runtime.queues import Inbox, Lane
 from echostack.runtime.tasks import Nursery
 from echostack.runtime.wiring import FusedNode, Handle, Parts, Wiring
@@ -85,6 +86,24 @@ class Assembly:
         for scope in plan.scopes:
             self.dialogue.add_scope(scope, self.drivers, release)
         self.ending = Ending(plan, self.drivers)
+
+    def all_lanes(self) -> tuple[Lane, ...]:
+        """Every queue of the call: one a queued edge, and every inbox's control lane."""
+        return (*self.lanes.values(), *(inbox.control for inbox in self.inboxes.values()))
+
+    def watch(self, probes: Sequence[Probe]) -> None:
+        """Show ``probes`` what happens from here on."""
+        for probe in probes:
+            self.wiring.observe((Wanted(probe.wants),), probe.event)
+        lost = [probe.dropped for probe in probes]
+
+        def dropped(lane: Lane, event: Event) -> None:
+            for tell in lost:
+                tell(lane.edge, event)
+
+        for lane in self.all_lanes():
+            lane.on_drop = dropped
+        self.dialogue.show_played([probe.played for probe in probes if probe.wants_audio])
 
     def is_source(self, node: str) -> bool:
         return isinstance(self.drivers.get(node), SourceDriver)

@@ -28,10 +28,12 @@ from echostack.runtime.bargein import BargeIn
 from echostack.runtime.conversation import SessionConversation
 from echostack.runtime.core import Core, restamp
 from echostack.runtime.driver import Driver
+from echostack.runtime.farend import OnAudio
 from echostack.runtime.playout import Heard, Playout
 from echostack.runtime.turns import RECOGNISER, TurnKeeper
 from echostack.runtime.wiring import Observer
 
+OnPlayed = Callable[[str, Event, bytes, int], None]
 Hooks = dict[str, dict[type[Payload], list[Observer]]]
 
 
@@ -91,6 +93,19 @@ class Dialogue:
         )
         self.playouts[name] = playout
         return playout
+
+    def show_played(self, tell: list[OnPlayed]) -> None:
+        """Tell these of all audio that was heard: its egress, the event it was made for, the samples, their rate."""
+
+        def of(egress: str) -> OnAudio:
+            def played(event: Event, pcm: bytes, rate: int) -> None:
+                for one in tell:
+                    one(egress, event, pcm, rate)
+
+            return played
+
+        for name, playout in self.playouts.items():
+            playout.show_played(of(name) if tell else None)
 
     def connect(self, deliver: Callable[[str, Payload, Event], None]) -> None:
         """``deliver`` brings a turn that a keeper ends out of its recogniser."""

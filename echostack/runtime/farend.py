@@ -44,10 +44,13 @@ class FarEnd:
     """One sink's far end. Nothing here waits; an error of the sink comes out as SinkFailed."""
 
     def __init__(self, sink: AudioSink, clock: Clock, on_played: OnAudio | None) -> None:
-        self._sink, self._clock, self._on_played = sink, clock, on_played
+        self._sink, self._clock, self.on_played = sink, clock, on_played
         self.format = sink.format
         self.frame = max(1, self.format.samples_in(FRAME_SECONDS))
         self.lead = max(self.format.samples_in(sink.lead), self.frame)
+        stride = min(self.format.samples_in(sink.stride), self.lead // 2)
+        self.stride = max(stride - stride % self.frame, self.frame)
+        """How much is written at once, and so how long the pacer sleeps between two writes, in samples."""
         self.written = 0
         self.played = 0
         """The place that playing had reached when ``advance`` last looked."""
@@ -62,14 +65,20 @@ class FarEnd:
         return self.written - self.played
 
     @property
-    def room(self) -> bool:
-        """Whether one frame more keeps within the lead."""
-        return self.unplayed + self.frame <= self.lead
+    def room(self) -> int:
+        """Samples of the next write that keep within the lead: whole frames, a stride of them at most; 0 for none."""
+        left = self.lead - self.written + self.played
+        return 0 if left < self.frame else min(left - left % self.frame, self.stride)
 
     @property
     def next_end(self) -> int | None:
         """Where the frame that is being played ends; None when none is."""
         return self._frames[0].end if self._frames else None
+
+    @property
+    def watched(self) -> bool:
+        """Whether the end of every frame matters: somebody is told of it, or the far end alone knows when it is."""
+        return self._reports or self._on_played is not None
 
     def holds(self, which: Callable[[Utterance], bool]) -> bool:
         """Whether an unplayed frame belongs to such an utterance."""
@@ -91,7 +100,7 @@ class FarEnd:
         return self.played
 
     def write(self, utterance: Utterance, pcm: bytes, event: Event) -> None:
-        """Hand over the next frame; whatever was written before it is played before it."""
+        """Hand over the next frame or frames; whatever was written before it is played before it."""
         try:
             self._sink.write(pcm)
         except Exception as error:
@@ -141,7 +150,7 @@ class FarEnd:
         start, end = max(frame.start, self._told), min(frame.end, upto)
         if end > start:
             self._told = end
-            if self._on_played is not None:
+            if self.on_played is not None:
                 size = self.format.bytes_per_sample
                 pcm = frame.pcm[(start - frame.start) * size : (end - frame.start) * size]
-                self._on_played(frame.event, pcm, self.format.rate)
+                self.on_played(frame.event, pcm, self.format.rate)

@@ -88,6 +88,10 @@ class Playout:
         """Pieces refused because their epoch was over when they came."""
         self._signal()
 
+    def show_played(self, tell: OnAudio | None) -> None:
+        """Tell ``tell`` of all audio that is heard from here on; None to tell nobody, which costs nothing."""
+        self._far.on_played = tell
+
     # -- what is asked of it ------------------------------------------------------------------------------------
 
     @property
@@ -354,7 +358,7 @@ class Playout:
     def _write(self) -> None:
         """Write frames while they keep within the lead. Nothing is written that is not current in this very step."""
         far = self._far
-        while self._error is None and not self._closed and far.room:
+        while self._error is None and not self._closed and (room := far.room):
             utterance = self._next()
             if utterance is None:
                 break
@@ -362,7 +366,7 @@ class Playout:
                 self._drop(lambda u, stale=utterance: u is stale)  # type: ignore[misc]
                 continue
             left = utterance.left
-            taken = utterance.take(far.frame)
+            taken = utterance.take(far.frame, room)
             if taken is None:
                 self._buffered += utterance.left - left
                 if utterance.complete:
@@ -414,10 +418,13 @@ class Playout:
         if self._starved is not None:
             waits.append(max(0.0, self._starved[1] + self._patience - self._clock.now()))
         elif self._next() is not None:
-            waits.append(far.wait_for(far.written + far.frame - far.lead))
+            waits.append(far.wait_for(far.written + far.stride - far.lead))
         if far.next_end is not None:
-            waits.append(far.wait_for(far.next_end))
             first = self._utterances[0] if self._utterances else None
+            if far.watched:
+                waits.append(far.wait_for(far.next_end))
+            elif first is not None and first.start is not None and first.complete:
+                waits.append(far.wait_for(first.start + first.written))
             if first is not None and first.start is not None and first.began is None:
                 waits.append(far.wait_for(first.start))
         return min(waits) if waits else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +20,7 @@ from echostack.runtime.assembly import Assembly, Overrides
 from echostack.runtime.core import Core
 from echostack.runtime.failures import describe
 from echostack.runtime.make import closed, opened
+from echostack.runtime.probe import CallView, Probe
 from echostack.runtime.report import stats_of
 from echostack.runtime.stats import Stats
 from echostack.runtime.subscription import Subscription
@@ -39,8 +40,9 @@ class Session:
     egress: transport name → an AudioSink that stands in for it; a transport whose ingress is replaced and whose
     egress is not becomes one that is only read as events (``egress.<transport>.audio_chunk``).
     clock, compute: the running loop's and a pool of threads, unless a simulator gives others. seed: of all
-    randomness. Deadlines in seconds: ``open_timeout`` for connecting, ``drain_timeout`` from the end of the
-    sources to the end of the call, ``close_timeout`` for what must stop at once.
+    randomness. probes: who watches the whole call from inside (see ``Probe``). Deadlines in seconds:
+    ``open_timeout`` for connecting, ``drain_timeout`` from the end of the sources to the end of the call,
+    ``close_timeout`` for what must stop at once.
 
     Leaving the block ends the call within ``close_timeout``, whatever connectors do; who was late is in
     ``stats().late``. Cancelling the program inside the block does the same.
@@ -56,6 +58,7 @@ class Session:
         clock: Clock | None = None,
         compute: Compute | None = None,
         seed: int = 0,
+        probes: Sequence[Probe] = (),
         open_timeout: float = OPEN_TIMEOUT,
         drain_timeout: float = DRAIN_TIMEOUT,
         close_timeout: float = CLOSE_TIMEOUT,
@@ -65,6 +68,8 @@ class Session:
         self._overrides = Overrides(dict(ingress or {}), dict(egress or {}))
         self._overrides.check(plan)
         self._clock, self._compute, self._seed = clock, compute, seed
+        self._probes = tuple(probes)
+        self._probing: tuple[Probe, ...] = ()
         self._timeouts = open_timeout, drain_timeout, close_timeout
         self._subscriptions: list[Subscription] = []
         self._late: list[str] = []
@@ -90,6 +95,7 @@ class Session:
             self._parts = Assembly(core, self.plan, self._overrides, self._nursery, self._ask_end, self._release)
             for subscription in self._subscriptions:
                 subscription.attach(self._parts.wiring, core.pressure)
+            self._probe()
             await self._open()
         except BaseException:
             self._state = "closed"
@@ -97,6 +103,7 @@ class Session:
                 subscription.end()
             await to_its_end(self._close_targets())
             self._close_compute()
+            self._end_probes()
             raise
         self._state = "open"
         if isinstance(clock, LoopClock) and self._clock is None:
@@ -131,6 +138,7 @@ class Session:
         await self._close_targets()
         self._announce_end()
         self._close_compute()
+        self._end_probes()
         self._state = "closed"
         self._gone.set_result(None)
 
@@ -233,6 +241,24 @@ class Session:
         return self._core.clock.now()
 
     # -- inside ------------------------------------------------------------------------------------------------
+
+    def _probe(self) -> None:
+        """Show the call to its probes, before anything has happened in it."""
+        if not self._probes:
+            return
+        core, parts = self._core, self._parts
+        view = CallView(
+            self.id, self._seed, self.plan, core.clock, parts.all_lanes(), core.epochs.snapshot, self.stats
+        )  # fmt: skip
+        parts.watch(self._probes)
+        self._probing = self._probes
+        for probe in self._probes:
+            probe.begin(view)
+
+    def _end_probes(self) -> None:
+        probing, self._probing = self._probing, ()
+        for probe in probing:
+            probe.end()
 
     def _entered(self) -> None:
         if self._state == "new":

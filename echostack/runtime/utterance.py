@@ -82,19 +82,22 @@ class Utterance:
         self.final = True
         self.ledger.close(self.appended)
 
-    def take(self, samples: int) -> tuple[bytes, Event] | None:
-        """The next ``samples`` samples with the event they came with; fewer only at the end of the utterance.
+    def take(self, frame: int, most: int = 0) -> tuple[bytes, Event] | None:
+        """The next ``frame`` samples with the event they came with; fewer only at the end of the utterance.
 
-        None when there are not so many yet, or when it is complete.
+        ``most``: as many whole frames of that event as are there, up to so many samples (a multiple of ``frame``).
+        None when there is no whole frame yet, or when it is complete.
         """
-        while self._ready_samples < samples and self._source:
+        most = max(most, frame)
+        while self._ready_samples < most and self._source:
             self._convert()
         if self.final and not self._source and not self._flushed:
             self._flush()
-        if self._ready_samples < samples and not (self._flushed and self._ready_samples):
+        ready = self._ready_samples
+        if ready < frame and not (self._flushed and ready):
             return None
-        wanted = min(samples, self._ready_samples)
         event = self._ready[0][1]
+        wanted = min(frame, ready) if most == frame else self._whole_frames(frame, min(most, ready))
         need = wanted * self._format.bytes_per_sample
         parts: list[memoryview] = []
         while need:
@@ -107,6 +110,19 @@ class Utterance:
         self._ready_samples -= wanted
         self.written += wanted
         return (bytes(parts[0]) if len(parts) == 1 else b"".join(parts)), event
+
+    def _whole_frames(self, frame: int, most: int) -> int:
+        """How many samples the frames hold that begin in the audio of the first event, up to ``most``."""
+        first, size = self._ready[0][1], 0
+        for view, event in self._ready:
+            if event is not first:
+                break
+            size += len(view) // self._format.bytes_per_sample
+        whole = -(-size // frame) * frame
+        if whole > most:
+            # What does not fill a frame waits for more, unless it is the end.
+            whole = most if self._flushed and most == self._ready_samples else most - most % frame
+        return whole
 
     def put_back(self, pcm: memoryview, event: Event) -> None:
         """Return what was taken last and not played; give back the newest first."""

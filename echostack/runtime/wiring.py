@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from echostack.core.errors import QueueOverflow
-from echostack.core.events import Event, EventPattern, event_name
+from echostack.core.events import Event, EventPattern, Matcher, event_name
 from echostack.core.kinds import Payload
 from echostack.language.guard import Else, predicate
 from echostack.plan.model import ENGINE, Plan, PlanEdge
@@ -74,7 +74,7 @@ class Wiring:
         self._core = core
         self._plan = plan
         self._parts = parts
-        self._observers: list[tuple[tuple[EventPattern, ...] | None, Observer]] = []
+        self._observers: list[tuple[tuple[Matcher, ...] | None, Observer]] = []
         self._watching: dict[str, tuple[Observer, ...]] = {}
         self._out: dict[str, list[PlanEdge]] = {}
         for edge in plan.edges:
@@ -93,7 +93,7 @@ class Wiring:
 
     # -- observers ---------------------------------------------------------------------------------------------
 
-    def observe(self, patterns: Sequence[EventPattern] | None, observer: Observer) -> Callable[[], None]:
+    def observe(self, patterns: Sequence[Matcher] | None, observer: Observer) -> Callable[[], None]:
         """Call ``observer`` synchronously with every event that matches a pattern (None: with every event), before
         it is routed. Returns the function that ends it."""
         entry = (None if patterns is None else tuple(patterns), observer)
