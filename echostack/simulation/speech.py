@@ -1,0 +1,127 @@
+"""Speech as a simulation carries it: every sample says which word it belongs to.
+
+Nobody listens to a simulated call, but it must be known to the sample what was heard. So the audio of a simulated
+voice is coded: all samples of a word have that word's number as their value, silence is 0, and noise has values of
+its own. A recogniser's simulation reads the caller's words from the frames that really reached it, and the simulated
+far end reads what was heard of the agent from the samples that were really played, whatever the engine believes.
+
+Resampling keeps a run of equal samples except near its ends; ``runs`` passes over what is shorter than 2 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+
+from echostack.language.scenario import NoiseLevel
+
+SILENCE = 0
+QUIET_NOISE = -1
+LOUD_NOISE = -2
+_FIRST, _LAST = 1, 32_767
+_SHORTEST = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """One word that somebody says: ``speaker`` (``caller``, or the node that speaks), in which utterance, as its
+    ``index``-th word; what a recogniser makes of it and how sure it is; whether it is the utterance's last."""
+
+    text: str
+    speaker: str
+    utterance: str
+    index: int
+    last: bool = False
+    heard_as: str | None = None
+    confidence: float = 1.0
+
+    @property
+    def recognised(self) -> str:
+        """What a recogniser makes of it; may be nothing."""
+        return self.text if self.heard_as is None else self.heard_as
+
+
+class SpeechCode:
+    """The words of one call and their numbers. Numbers go round after 32,767 words, the oldest forgotten first."""
+
+    def __init__(self) -> None:
+        self._words: dict[int, SpokenWord] = {}
+        self._next = _FIRST
+
+    def number(self, word: SpokenWord) -> int:
+        """A number for ``word``, new for every word that is spoken."""
+        number = self._next
+        self._words[number] = word
+        self._next = number + 1 if number < _LAST else _FIRST
+        return number
+
+    def word(self, number: int) -> SpokenWord | None:
+        """The word that samples of this value belong to; None for silence, noise and what no one here has said."""
+        return self._words.get(number)
+
+
+@lru_cache(maxsize=4096)
+def coded(value: int, samples: int, channels: int = 1) -> bytes:
+    """PCM (16 bits, little-endian) of ``samples`` sample frames that all have ``value``."""
+    return value.to_bytes(2, "little", signed=True) * (samples * channels)
+
+
+def noise_value(level: NoiseLevel) -> int:
+    """The sample value of noise."""
+    return LOUD_NOISE if level is NoiseLevel.LOUD else QUIET_NOISE
+
+
+def voiced(value: int) -> bool:
+    """Whether a voice-activity detector takes samples of this value for speech: words and loud noise."""
+    return value > SILENCE or value == LOUD_NOISE
+
+
+def runs(pcm: bytes, rate: int, channels: int = 1) -> Iterator[tuple[int, int]]:
+    """The runs of equal samples in ``pcm``, in order: the value and how many sample frames of it.
+
+    A run under 2 ms is the edge that a resampler blurred: its samples are counted to the run before it (to the one
+    after it, at the beginning), so that the runs add up to the audio's length.
+    """
+    count = len(pcm) // (2 * channels)
+    if not count:
+        return
+    first = int.from_bytes(pcm[:2], "little", signed=True)
+    if pcm == coded(first, count, channels):  # a frame inside a word, as most are
+        yield first, count
+        return
+    samples = np.frombuffer(pcm, dtype="<i2")[::channels]
+    edges = np.flatnonzero(samples[1:] != samples[:-1]) + 1
+    starts = [0, *edges.tolist(), count]
+    shortest = max(1, int(rate * _SHORTEST))
+    value, held = first, 0
+    for start, end in pairwise(starts):
+        length, here = end - start, int(samples[start])
+        if here == value or (length < shortest and len(starts) > 2):
+            held += length
+        else:
+            if held:
+                yield value, held
+            value, held = here, length
+    if held:
+        yield value, held
+
+
+def words_of(text: str) -> list[str]:
+    """The words of ``text`` as they are spoken one after the other."""
+    return text.split()
+
+
+def shares(words: list[str], seconds: float) -> list[float]:
+    """How much of ``seconds`` each word takes: in proportion to its letters, none less than a short syllable."""
+    weights = [max(3, len(word)) for word in words]
+    whole = sum(weights)
+    return [seconds * weight / whole for weight in weights]
+
+
+def spoken_seconds(text: str, pace: float) -> float:
+    """Seconds that ``text`` takes at ``pace`` words of average length a second; words are as long as their letters."""
+    return sum(max(3, len(word)) for word in words_of(text)) / (4.7 * pace)

@@ -1,0 +1,112 @@
+"""The simulated world of one call: who speaks, what was said about every node, what was written, what was heard.
+
+One World belongs to one simulated session. Connectors' simulations share it; expectations read it afterwards.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from echostack.core.kinds import Payload
+from echostack.language.scenario import Scenario, Script
+from echostack.registry import Write
+from echostack.simulation.speech import SpeechCode
+
+Answers = Callable[..., Any]
+"""A plugin's function that replies for a node: ``(payload, simulator) -> text | payload | sequence of them | None``."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeardWord:
+    """A word of the agent's that sounded at the far end: from when to when (session seconds), and how much of it.
+
+    ``samples`` of ``whole`` sample frames were played; a word that was cut has fewer.
+    """
+
+    text: str
+    utterance: str
+    index: int
+    start: float
+    end: float
+    samples: int
+    whole: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeardSpeech:
+    """An utterance as it was heard, told by the samples that were played and by nothing that the engine says."""
+
+    utterance: str
+    egress: str
+    words: tuple[HeardWord, ...]
+    start: float
+    end: float
+    seconds: float
+    """How much of it sounded; less than end - start when it was suspended in between."""
+
+    @property
+    def text(self) -> str:
+        """The words of which at least half was played."""
+        return " ".join(w.text for w in self.words if 2 * w.samples >= w.whole)
+
+
+class NodeStore:
+    """A node's outside world (``registry.Store``)."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._writes: list[Write] = []
+        self._keys: set[str] = set()
+        self.repeated = 0
+        """Writes refused because their key had been written before."""
+        self.records: dict[str, Any] = {}
+
+    @property
+    def writes(self) -> tuple[Write, ...]:
+        return tuple(self._writes)
+
+    def write(self, data: Mapping[str, Any], key: str = "") -> bool:
+        if key and key in self._keys:
+            self.repeated += 1
+            return False
+        self._keys.add(key)
+        self._writes.append(Write(self._now(), key, dict(data)))
+        return True
+
+
+@dataclass(slots=True)
+class World:
+    """scenario: what is played. seed: of every draw. answers: functions of plugins by name. real: nodes that are not
+    simulated. now: session seconds, set once the call has its clock."""
+
+    scenario: Scenario
+    seed: int
+    answers: Mapping[str, Answers] = field(default_factory=dict)
+    real: frozenset[str] = frozenset()
+    now: Callable[[], float] = lambda: 0.0
+    speech: SpeechCode = field(default_factory=SpeechCode)
+    stores: dict[str, NodeStore] = field(default_factory=dict)
+    heard: list[HeardSpeech] = field(default_factory=list)
+    """What far ends have played, in order of the last sample of each; complete once the call is over."""
+    sends: dict[str, Callable[[Payload], None]] = field(default_factory=dict)
+    """By ingress node: puts an event on the caller's line now (set by the ingress's simulation while it is open)."""
+    notes: list[str] = field(default_factory=list)
+    """What went wrong in the script itself (a wait that ended by its deadline), for the outcome to tell."""
+
+    def store(self, node: str) -> NodeStore:
+        """The outside world of ``node``, made when it is first asked for."""
+        found = self.stores.get(node)
+        if found is None:
+            found = self.stores[node] = NodeStore(lambda: self.now())
+        return found
+
+    def script(self, node: str) -> Script | None:
+        """What the scenario says about ``node``."""
+        return self.scenario.connectors.get(node)
+
+    def random_for(self, what: str) -> random.Random:
+        """Randomness of its own for ``what``, the same for one seed whatever anything else draws."""
+        return random.Random(f"{self.seed}:{what}")
