@@ -78,7 +78,7 @@ class FarEnd:
     @property
     def watched(self) -> bool:
         """Whether the end of every frame matters: somebody is told of it, or the far end alone knows when it is."""
-        return self._reports or self._on_played is not None
+        return self._reports or self.on_played is not None
 
     def holds(self, which: Callable[[Utterance], bool]) -> bool:
         """Whether an unplayed frame belongs to such an utterance."""
