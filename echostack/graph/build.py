@@ -59,6 +59,7 @@ def build(document: Document, findings: Findings, *, root: Path | None = None) -
         document.voice_to_voice,
         interfaces[0],
         ends.declared(),
+        document.speculate,
     )
 
 

@@ -22,6 +22,7 @@ from echostack.language.document import (
     Mapping_,
     NodePolicy,
     PlaybookDecl,
+    SpeculateDecl,
     TurnsDecl,
 )  # fmt: skip
 from echostack.language.guard import Guard
@@ -105,6 +106,7 @@ class Graph:
     voice_to_voice: float | None = None
     interface: InterfaceDecl | None = None
     declared: Mapping[str, Provenance] = field(default_factory=dict)  # names under connectors:, used or not
+    speculate: SpeculateDecl = SpeculateDecl()
 
     @property
     def nodes(self) -> Mapping[str, Node]:

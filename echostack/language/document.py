@@ -127,6 +127,16 @@ class TurnsDecl:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeculateDecl:
+    """The ``speculate:`` section. ``on``: empty for nothing, ``model`` or ``synthesis`` (the model and the
+    synthesiser behind it). ``stable_for``: seconds for which the caller's words must not change to be guessed on."""
+
+    on: str = ""
+    stable_for: float = 0.2
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One file, read. Parts that did not parse are missing here and present among the findings."""
 
@@ -141,6 +151,7 @@ class Document:
     pipeline: tuple[Rule, ...] = ()
     barge_in: BargeInDecl = BargeInDecl()
     turns: TurnsDecl = TurnsDecl()
+    speculate: SpeculateDecl = SpeculateDecl()
     voice_to_voice: float | None = None  # seconds; the budget
     voice_to_voice_span: Span | None = None
     tests: Value | None = None

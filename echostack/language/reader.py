@@ -18,6 +18,7 @@ from echostack.language.document import (
     NodePolicy,
     PlaybookDecl,
     Sequence_,
+    SpeculateDecl,
     TurnsDecl,
     Value,
 )
@@ -139,6 +140,7 @@ def _document(source: Source, root: MappingNode, read: RecordValue, findings: Fi
         pipeline=read.get("pipeline", ()),
         barge_in=_barge_in(read.found.get("barge_in")),
         turns=_turns(read.found.get("turns")),
+        speculate=_speculate(read.found.get("speculate")),
         voice_to_voice=budget.get("voice_to_voice") if budget else None,
         voice_to_voice_span=budget.span_of("voice_to_voice") if budget else None,
         tests=kept,
@@ -224,3 +226,12 @@ def _turns(found: Found | None) -> TurnsDecl:
         return TurnsDecl()
     given: dict[str, Any] = {k: found.value.get(k) for k in ("end_by", "silence") if k in found.value.found}
     return TurnsDecl(**given, span=found.span)
+
+
+def _speculate(found: Found | None) -> SpeculateDecl:
+    if found is None:
+        return SpeculateDecl()
+    if isinstance(found.value, str):
+        return SpeculateDecl("" if found.value == "off" else found.value, span=found.span)
+    given: dict[str, Any] = {k: found.value.get(k) for k in ("on", "stable_for") if k in found.value.found}
+    return SpeculateDecl(**given, span=found.span)

@@ -187,6 +187,26 @@ SECTIONS: Final = Record(
             ),
             "When the caller's turn is over.",
         ),
+        "speculate": Field(
+            Either(
+                OneOf(("off", "model", "synthesis")),
+                Record(
+                    {
+                        "on": Field(
+                            OneOf(("model", "synthesis")),
+                            "Who begins on a guess: the model, or the model and the synthesiser.",
+                            required=True,
+                        ),
+                        "stable_for": Field(
+                            Duration(0, 5), "For how long the caller's words must not change to be guessed on."
+                        ),
+                    },
+                    words="a mapping such as {on: model}",
+                ),
+                wrap=lambda on, span: on,
+            ),
+            "Whether a reply is begun before the caller's turn has ended, and thrown away when it ends otherwise.",
+        ),
         "budget": Field(
             Record({"voice_to_voice": Field(Duration(0.001, 60), "From the end of the caller's turn to the reply.")}),
             "Times that the checks hold the graph to.",

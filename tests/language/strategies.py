@@ -141,6 +141,8 @@ def documents(draw: st.DrawFn) -> str:
             f"barge_in: {draw(st.sampled_from(['off', 'on', 'true', '{min_speech: 250ms, min_words: 2}']))}\n"
         )
     if draw(st.booleans()):
+        sections.append(f"speculate: {draw(st.sampled_from(['off', 'model', '{stable_for: 0.1, on: synthesis}']))}\n")
+    if draw(st.booleans()):
         text = f"connectors:{aside()}\n"
         for name in draw(st.lists(names, min_size=1, max_size=3, unique=True)):
             keys = draw(st.lists(fields.filter(lambda f: f not in ("use", "env", "timeout")), max_size=3, unique=True))

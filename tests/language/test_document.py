@@ -10,7 +10,7 @@ import pytest
 from echostack.core.errors import InvalidFile, UsageError
 from echostack.core.kinds import Overflow
 from echostack.language import decode_source, format_duration, parse_duration, read_source
-from echostack.language.document import BargeInDecl, EnvRef, NodePolicy, TurnsDecl, plain
+from echostack.language.document import BargeInDecl, EnvRef, NodePolicy, SpeculateDecl, TurnsDecl, plain
 from tests.language.strategies import read
 
 FULL = """\
@@ -202,3 +202,42 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_source(tmp_path)
     with pytest.raises(UsageError, match="cannot be read"):
         read_source("a\0b")
+
+
+@pytest.mark.parametrize(
+    ("written", "on", "stable_for"),
+    [
+        ("off", "", 0.2),
+        ("model", "model", 0.2),
+        ("synthesis", "synthesis", 0.2),
+        ("{on: model}", "model", 0.2),
+        ("{on: synthesis, stable_for: 0ms}", "synthesis", 0.0),
+        ("{on: model, stable_for: 350ms}", "model", 0.35),
+    ],
+)
+def test_speculation_is_read_in_its_short_and_its_long_form(written: str, on: str, stable_for: float) -> None:
+    document, findings = read(f"pipeline:\n  - a.b -> c.d\nspeculate: {written}\n")
+    assert not findings.items
+    assert (document.speculate.on, document.speculate.stable_for) == (on, stable_for)
+    assert document.speculate.span is not None and document.speculate.span.line == 3
+
+
+def test_without_the_section_nothing_is_guessed() -> None:
+    document, _ = read("pipeline:\n  - a.b -> c.d\n")
+    assert document.speculate == SpeculateDecl()
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("modle", "`speculate` takes one of off, model, synthesis, not `modle`"),
+        ("{on: off}", "`on` takes one of model, synthesis, not `off`"),
+        ("{stable_for: 200ms}", "`speculate` needs `on`"),
+        ("{on: model, stable_for: 6s}", "`stable_for` takes a duration from 0s to 5s, not `6s`"),
+        ("{on: model, after: 1s}", "`speculate` has no key `after`"),
+        ("[model]", "`speculate` takes one of off, model, synthesis, or a mapping such as {on: model}, not a list"),
+    ],
+)
+def test_what_speculation_cannot_be_is_said(written: str, message: str) -> None:
+    _, findings = read(f"pipeline:\n  - a.b -> c.d\nspeculate: {written}\n")
+    assert [d.message for d in findings.items] == [message]
