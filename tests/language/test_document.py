@@ -219,7 +219,8 @@ def test_speculation_is_read_in_its_short_and_its_long_form(written: str, on: st
     document, findings = read(f"pipeline:\n  - a.b -> c.d\nspeculate: {written}\n")
     assert not findings.items
     assert (document.speculate.on, document.speculate.stable_for) == (on, stable_for)
-    assert document.speculate.span is not None and document.speculate.span.line == 3
+    assert document.speculate.span is not None
+    assert document.speculate.span.line == 3
 
 
 def test_without_the_section_nothing_is_guessed() -> None:

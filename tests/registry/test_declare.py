@@ -161,3 +161,36 @@ def test_the_manifest_names_events() -> None:
     told = spec_of(hear).manifest()
     assert (told["consumes"], told["produces"]) == (["processing.*.audio_frame"], ["processing.acme.text"])
     assert told["network"] is True
+
+
+def test_functions_may_be_asked_about_a_guess_and_classes_that_say_so_or_can_take_it_back() -> None:
+    @connector("a.function")
+    async def function(text: Text) -> AgentMessage: ...
+
+    @connector("a.keeper", guessable=False)
+    async def keeper(text: Text) -> AgentMessage: ...
+
+    @connector("a.writer", effect=True)
+    async def writer(text: Text) -> AgentMessage: ...
+
+    class Plain:
+        async def __call__(self, text: Text) -> AgentMessage: ...
+
+    class TakesBack(Plain):
+        __call__ = Plain.__call__
+
+        def snapshot(self) -> object: ...
+
+        def restore(self, snapshot: object) -> None: ...
+
+    class Stream:
+        async def run(self, inbox: Inbox[Text]) -> AsyncIterator[AgentMessage]: ...
+
+    declared = {
+        "function": function, "keeper": keeper, "writer": writer, "class": connector("a.plain")(Plain),
+        "taking back": connector("a.back")(TakesBack), "stream": connector("a.stream", guessable=True)(Stream),
+    }  # fmt: skip
+    assert {n: spec_of(d).may_guess(None) for n, d in declared.items()} == {
+        "function": True, "keeper": False, "writer": False, "class": False, "taking back": True, "stream": False,
+    }  # fmt: skip
+    assert spec_of(connector("a.says", guessable=True)(Plain)).may_guess(None)
