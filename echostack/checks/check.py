@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from echostack.checks import audio, barge_in, choices, connectors, cycles, guards, latency, queues, reach, routes
+from echostack.checks import (
+    audio,
+    barge_in,
+    choices,
+    connectors,
+    cycles,
+    guards,
+    latency,
+    queues,
+    reach,
+    routes,
+    speculation,
+)  # fmt: skip
 from echostack.checks.codes import UNKNOWN_TURN_END
 from echostack.checks.model import CheckedEdge, CheckedGraph, CheckedNode
 from echostack.checks.work import Work
@@ -36,11 +48,12 @@ def check(graph: Graph, registry: Registry, findings: Findings, *, env: Mapping[
     _turns(work)
     connectors.unused(work, graph.barge_in.vad if graph.barge_in.vad in work.nodes else "")
     latency.check(work)
+    guessing = speculation.check(work)
     if findings.errors:
         return None
     scopes = (barge_in.scope(work),) if suspends else ()
     return CheckedGraph(
-        graph, _nodes(work), _edges(work), scopes, suspends, tuple(findings.warnings)
+        graph, _nodes(work), _edges(work), scopes, suspends, tuple(findings.warnings), speculation=guessing
     )  # fmt: skip
 
 

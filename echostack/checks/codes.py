@@ -45,6 +45,7 @@ UNKNOWN_TURN_END: Final = Code("E0513", "turns are ended by a node that does not
 OVER_BUDGET: Final = Code("W0514", "the reply is expected later than the budget allows")
 PORT_GOES_NOWHERE: Final = Code("W0515", "a port leads nowhere")
 BLOCKS_LIVE_AUDIO: Final = Code("W0516", "a slow node holds up live audio")
+NOTHING_TO_GUESS: Final = Code("W0517", "speculation is asked for where nothing can begin on a guess")
 
 MISSING_ENV: Final = Code("E0601", "the environment lacks a value")
 MISSING_PACKAGE: Final = Code("E0602", "a package is not installed")
@@ -56,6 +57,6 @@ CODES: Final[tuple[Code, ...]] = (
     FALLBACK_FORMATS, UNKNOWN_PLAYBOOK, NO_PLAYBOOKS_YET, FALLBACK_DIFFERS, UNUSED_CONNECTOR, ACCIDENTAL_CYCLE,
     PATTERN_CYCLE, DEADLOCK, NO_CYCLE, NOTHING_FEEDS, GOES_NOWHERE, MAY_BE_LOST, DUPLICATE_EDGE, NEVER_INTERRUPTED,
     NO_BARGE_IN, NO_SUCH_TRIGGER, NO_VOICE_ACTIVITY, UNKNOWN_TURN_END, OVER_BUDGET, PORT_GOES_NOWHERE,
-    BLOCKS_LIVE_AUDIO, MISSING_ENV, MISSING_PACKAGE, SERVICE_DOWN,
+    BLOCKS_LIVE_AUDIO, NOTHING_TO_GUESS, MISSING_ENV, MISSING_PACKAGE, SERVICE_DOWN,
 )  # fmt: skip
 """Every code of this stage, in order."""

@@ -20,6 +20,9 @@ from echostack.registry import ConnectorSpec
 ENGINE = "@engine"
 """The source of routes that start at the engine's own control and error events."""
 
+SLOW_MS = 1.0
+"""A sync connector that says it takes longer gets a thread and a queue, so that it holds up nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class CheckedNode:
@@ -72,6 +75,19 @@ class CheckedScope:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedSpeculation:
+    """Who begins on a guess of the caller's turn: the recognisers that give the words, the nodes that are asked about
+    them, the synthesisers behind those, and the plain functions that the guess passes. Of a choice, the choice."""
+
+    on: str
+    stable_for: float
+    ears: tuple[str, ...]
+    models: tuple[str, ...]
+    synthesisers: tuple[str, ...]
+    passed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedGraph:
     """The whole, checked. ``nodes`` and ``edges`` hold what runs: no patterns, the voice-activity tap included.
 
@@ -85,3 +101,4 @@ class CheckedGraph:
     barge_in_on: str = ""  # the pattern that suspends, empty when nothing can interrupt
     warnings: tuple[Diagnostic, ...] = ()
     playbooks: Mapping[str, Any] = field(default_factory=dict)
+    speculation: CheckedSpeculation | None = None

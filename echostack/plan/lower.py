@@ -12,14 +12,11 @@ from collections.abc import Iterable, Mapping
 import networkx as nx
 
 from echostack.checks import latency_path
-from echostack.checks.model import CheckedEdge, CheckedGraph, CheckedNode
+from echostack.checks.model import SLOW_MS, CheckedEdge, CheckedGraph, CheckedNode
 from echostack.core.kinds import Overflow
 from echostack.language.guard import Else
-from echostack.plan.model import ENGINE, Island, Plan, PlanEdge, PlanNode, QueuePlan, ScopePlan
+from echostack.plan.model import ENGINE, Island, Plan, PlanEdge, PlanNode, QueuePlan, ScopePlan, SpeculatePlan
 from echostack.registry import Form
-
-SLOW_MS = 1.0
-"""A sync connector that says it takes longer gets a thread and a queue, so that it holds up nothing else."""
 
 
 def lower(checked: CheckedGraph) -> Plan:
@@ -46,6 +43,7 @@ def lower(checked: CheckedGraph) -> Plan:
         voice_to_voice=graph.voice_to_voice,
         latency=latency_path(checked),
         checked=checked,
+        speculate=_speculate(checked),
     )
 
 
@@ -173,6 +171,13 @@ def _topological(part: nx.DiGraph[str], rank: Mapping[str, int]) -> tuple[str, .
     if nx.is_directed_acyclic_graph(part):
         return tuple(nx.lexicographical_topological_sort(part, key=lambda n: rank[n]))
     return tuple(sorted(part, key=lambda n: rank[n]))
+
+
+def _speculate(checked: CheckedGraph) -> SpeculatePlan | None:
+    found = checked.speculation
+    if found is None:
+        return None
+    return SpeculatePlan(found.on, found.stable_for, found.ears, found.models, found.synthesisers, found.passed)
 
 
 def _hash(checked: CheckedGraph) -> str:

@@ -13,7 +13,7 @@ from echostack.language.document import BargeInDecl, NodePolicy, TurnsDecl
 from echostack.language.guard import Guard
 from echostack.registry import ConnectorSpec, Form
 
-__all__ = ["ENGINE", "Island", "Plan", "PlanEdge", "PlanNode", "QueuePlan", "ScopePlan"]
+__all__ = ["ENGINE", "Island", "Plan", "PlanEdge", "PlanNode", "QueuePlan", "ScopePlan", "SpeculatePlan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,24 @@ class ScopePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeculatePlan:
+    """Who begins on a guess of the caller's turn. ``on``: ``model`` or ``synthesis``. ``stable_for``: seconds for which
+    the words of ``ears`` must not change. ``models`` and ``synthesisers`` are asked, ``passed`` are the fused nodes on
+    the way to them. A choice stands for its members."""
+
+    on: str
+    stable_for: float
+    ears: tuple[str, ...]
+    models: tuple[str, ...]
+    synthesisers: tuple[str, ...]
+    passed: tuple[str, ...]
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        return (*self.models, *self.synthesisers)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything a session needs. ``hash`` is over the files' text; ``latency`` the path from the caller's ear to
     the agent's mouth as (node, p50 ms, p95 ms), empty when there is none."""
@@ -104,6 +122,7 @@ class Plan:
     voice_to_voice: float | None
     latency: tuple[tuple[str, float, float], ...]
     checked: CheckedGraph
+    speculate: SpeculatePlan | None = None
 
     @property
     def ingresses(self) -> tuple[PlanNode, ...]:

@@ -67,8 +67,8 @@ class ConnectorSpec:
     network: talks to other machines. blocking_ms: time that one call of a sync form takes, declared so that the
       planner does not fuse a slow one.
     keeps_running: a STREAM that is told of an interruption (``interrupted()``) instead of being cancelled.
-    guessable: may be asked about what may turn out never to have been said, because it keeps nothing of its own from one
-      event for the next, or can take it back (``snapshot()`` and ``restore(snapshot)``); ask ``may_guess``.
+    guessable: may be asked about what may turn out never to have been said, because it keeps nothing of its own from
+      one event for the next, or can take it back (``snapshot()`` and ``restore(snapshot)``); ask ``may_guess``.
     simulation: what stands in for it in a simulated call (see ``registry.simulated``): None for one made from this
       manifest, ITSELF, or a class or function of the same form.
     """

@@ -34,6 +34,7 @@ def explain(plan: Plan) -> Explanation:
         latency=_latency(plan),
         budget=_budget(plan),
         turns=_turns(plan),
+        speculation=_speculation(plan),
         failures=_failures(plan),
     )
 
@@ -112,6 +113,17 @@ def _turns(plan: Plan) -> str:
     if plan.turns.end_by == "recogniser":
         return "the recogniser ends the caller's turn"
     return f"{plan.turns.end_by} ends the caller's turn"
+
+
+def _speculation(plan: Plan) -> str:
+    """Who begins before the caller's turn has ended, in words; empty for nobody."""
+    guessing = plan.speculate
+    if guessing is None:
+        return ""
+    asked = ", ".join(guessing.asked)
+    ears, stable = " or ".join(guessing.ears), f"{guessing.stable_for * 1000:g} ms"
+    begin = "begins" if len(guessing.asked) == 1 else "begin"
+    return f"{asked} {begin} on a guess of the turn, when the words of {ears} have not changed for {stable}"
 
 
 def _failures(plan: Plan) -> tuple[FailureLine, ...]:

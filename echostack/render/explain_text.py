@@ -24,7 +24,7 @@ def explain_text(told: Explanation, *, width: int = WIDTH) -> str:
         rows = [(i.what, i.where, i.why) for i in told.inserted]
         parts.append(_section("Put in by the compiler", _table(("what", "where", "why"), rows, width)))
     parts.append(_section("Interruptions", _scopes(told.scopes, width)))
-    parts.append(_section("Turns", [_sentence(told.turns)]))
+    parts.append(_section("Turns", [_sentence(told.turns), *_wrap(told.speculation, width, "  ")]))
     parts.append(_latency(told, width))
     parts.append(_section("Failures", _failures(told.failures, width)))
     return "\n\n".join(p for p in parts if p) + "\n"

@@ -109,6 +109,7 @@ class Explanation:
     latency: tuple[LatencyStep, ...]
     budget: Budget | None
     turns: str
+    speculation: str
     failures: tuple[FailureLine, ...]
 
     def data(self) -> Mapping[str, Any]:
