@@ -15,10 +15,10 @@ from echostack.cli.output import encodes_all, print_json
 from echostack.cli.report_data import report_data
 from echostack.cli.report_github import github_commands
 from echostack.cli.report_sarif import sarif_log
-from echostack.cli.report_text import report_lines, report_text, summary
-from echostack.cli.snippet import Style
 from echostack.core.diagnostic import Diagnostic
 from echostack.core.span import Source
+from echostack.render.report_text import report_lines, report_text, summary
+from echostack.render.snippet import Style
 
 
 class Form(StrEnum):

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echostack.cli.report import Form, exit_code, github_commands, report_text, sarif_log, summary, write_report
-from echostack.cli.snippet import columns, spread
 from echostack.core.diagnostic import Code, Diagnostic, Label
 from echostack.core.span import Source, Span
+from echostack.render.snippet import columns, spread
 
 MEET = Code("E0406", "two ends of an arrow have no kind in common")
 UNUSED = Code("W0419", "a connector is declared and not used")

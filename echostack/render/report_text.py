@@ -6,9 +6,9 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
-from echostack.cli.snippet import Line, Pointer, Style, snippet
 from echostack.core.diagnostic import Diagnostic, Severity
 from echostack.core.span import Source
+from echostack.render.snippet import Line, Pointer, Style, snippet
 
 WIDTH = 100
 _STYLES = {Severity.ERROR: Style.ERROR, Severity.WARNING: Style.WARNING, Severity.NOTE: Style.NOTE}
