@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -113,7 +114,9 @@ def percentile(values: tuple[float, ...] | deque[float], share: float) -> float:
     if not values:
         return 0.0
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered) + 0.5) - 1))]
+    # Rounded first: 0.07 * 100 is a little more than 7, and its rank is 7.
+    rank = math.ceil(round(share * len(ordered), 9))
+    return ordered[min(len(ordered), max(1, rank)) - 1]
 
 
 def node_stats(counters: NodeCounters) -> dict[str, Any]:
