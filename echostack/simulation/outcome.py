@@ -11,7 +11,7 @@ from echostack.language.scenario import Scenario
 from echostack.plan import Plan
 from echostack.registry import Turn
 from echostack.runtime.stats import Stats
-from echostack.simulation.world import HeardSpeech, NodeStore
+from echostack.simulation.world import AppliedFault, HeardSpeech, NodeStore, Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Outcome:
 
     heard: what the caller heard, by the samples played. stores: what each node wrote to its simulated outside world.
     seconds: how long the call was, on its own clock. left: tasks that the call left behind. crash: the error that
-    ended the call from inside (a deadlock, an error that nobody took), empty for none.
+    ended the call from inside (a deadlock, an error that nobody took), empty for none. notes: what went wrong in the
+    script itself (a wait that ended by its deadline).
     """
 
     scenario: Scenario
@@ -51,6 +52,8 @@ class Outcome:
     late: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     crash: str = ""
+    notes: tuple[Note, ...] = ()
+    faults: tuple[AppliedFault, ...] = ()
     failures: tuple[Failure, ...] = ()
 
     @property

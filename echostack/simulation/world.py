@@ -5,13 +5,16 @@ One World belongs to one simulated session. Connectors' simulations share it; ex
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from echostack.core.kinds import Payload
-from echostack.language.scenario import Scenario, Script
+from echostack.core.span import Span
+from echostack.language.document import Value
+from echostack.language.scenario import FaultKind, Scenario, Script
 from echostack.registry import Write
 from echostack.simulation.speech import SpeechCode
 
@@ -51,6 +54,24 @@ class HeardSpeech:
     def text(self) -> str:
         """The words of which at least half was played."""
         return " ".join(w.text for w in self.words if 2 * w.samples >= w.whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something in the script that could not be played as it stands, when (session seconds), and where it stands."""
+
+    what: str
+    time: float
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedFault:
+    """A fault that the scenario asked for and that was played: at which node, which kind, when (session seconds)."""
+
+    node: str
+    kind: FaultKind
+    time: float
 
 
 class NodeStore:
@@ -93,8 +114,24 @@ class World:
     """What far ends have played, in order of the last sample of each; complete once the call is over."""
     sends: dict[str, Callable[[Payload], None]] = field(default_factory=dict)
     """By ingress node: puts an event on the caller's line now (set by the ingress's simulation while it is open)."""
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     """What went wrong in the script itself (a wait that ended by its deadline), for the outcome to tell."""
+    faults: list[AppliedFault] = field(default_factory=list)
+    """The faults that were played, in order."""
+    payloads: Callable[[str, Value, Span], Sequence[Payload]] = lambda kind, fields, span: ()
+    """Builds what the caller's script sends: payloads of a kind from the fields that stand at a place."""
+    ears: Any = None
+    """The caller's perception of the call (simulation.ears.Ears), set before the call opens."""
+    hang_up: Callable[[], None] = lambda: None
+    """The caller is gone: ends the call now."""
+    caller_line: str = ""
+    """The ingress node that carries the caller's voice and plays the script."""
+    lines: Mapping[str, tuple[type[Payload], ...]] = field(default_factory=dict)
+    """Every simulated ingress node and what it can carry, in the order of the graph."""
+    said: list[tuple[float, str]] = field(default_factory=list)
+    """When (session seconds) the caller began to say what."""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the caller's script is over, so that every other line ends with it."""
 
     def store(self, node: str) -> NodeStore:
         """The outside world of ``node``, made when it is first asked for."""
@@ -106,6 +143,11 @@ class World:
     def script(self, node: str) -> Script | None:
         """What the scenario says about ``node``."""
         return self.scenario.connectors.get(node)
+
+    def lines_for(self, payload: type[Payload], source: str | None) -> list[str]:
+        """The ingress nodes that carry ``payload``, of the transport (or node) ``source`` if one is named."""
+        named = [n for n in self.lines if source is None or source in (n, n.partition(".")[2])]
+        return [n for n in named if payload in self.lines[n]]
 
     def random_for(self, what: str) -> random.Random:
         """Randomness of its own for ``what``, the same for one seed whatever anything else draws."""
