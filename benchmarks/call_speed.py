@@ -268,11 +268,10 @@ def what_happens() -> str:
         seen: Event
         async for seen in events:
             kinds[seen.name] = kinds.get(seen.name, 0) + 1
-        heard = sum(1 for turn in said if turn.role != "user")
+        heard = sum(1 for turn in said if turn.role == "agent")
         return (
-            f"{stats.seconds:.0f} s: {sum(kinds.values()):,} events, {stats.interruptions} interruptions, {heard} "
-            f"replies heard, {kinds['ingress.bench.audio_frame'] if 'ingress.bench.audio_frame' in kinds else 0:,} "
-            f"frames in, {mouth.samples / AGENT.rate:.0f} s of audio out"
+            f"{stats.seconds:.0f} s, {sum(kinds.values()):,} events, {kinds['processing.bench.audio_frame']:,} frames "
+            f"in, {kinds['processing.bench.text']} turns, {heard} replies heard, {stats.interruptions} cut"
         )
 
     return run_virtual(main())

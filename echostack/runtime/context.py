@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any
 
@@ -112,30 +112,25 @@ class StreamInbox:
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
 
-    async def __anext__(self) -> Event:
-        event = await self._next()
-        if event is None:
-            raise StopAsyncIteration
-        return event
+    def __anext__(self) -> Coroutine[Any, Any, Event]:
+        return self._next()
 
     async def take(self, timeout: float | None = None) -> Event | None:
         """The next event; None when ``timeout`` seconds pass. StopAsyncIteration once the call has ended."""
         try:
             async with self._core.clock.timeout(timeout):
-                event = await self._next()
+                return await self._next()
         except TimeoutError:
             return None
-        if event is None:
-            raise StopAsyncIteration
-        return event
 
-    async def _next(self) -> Event | None:
+    async def _next(self) -> Event:
+        inbox = self._inbox
         while not self._retired:
-            event = self._again.pop(0) if self._again else await self._inbox.take()
+            event = self._again.pop(0) if self._again else inbox.take_nowait() or await inbox.take()
             if event is None:
-                return None
+                break
             if self._core.epochs.current(event):
                 self._on_taken(event)
                 return event
-            self._core.counters.node(self._inbox.name).stale += 1
-        return None
+            self._core.counters.node(inbox.name).stale += 1
+        raise StopAsyncIteration

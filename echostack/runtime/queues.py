@@ -194,7 +194,13 @@ class Inbox:
             lane.put_count += 1
             lane.refused += 1
             return
-        self.put_media(self.control if event.payload.__kind__.control else lane, event)
+        # As put_media, spelt out: this is on the path of every event of a call.
+        if (self.control if event.payload.__kind__.control else lane).put(event):
+            waiter = self._waiter
+            if waiter is not None:
+                self._waiter = None
+                if not waiter.done():
+                    waiter.set_result(None)
 
     def put_media(self, lane: Lane, event: Event) -> None:
         """Queue ``event`` in ``lane`` whatever its kind, so that a lane keeps the order of all it is given."""
@@ -207,16 +213,16 @@ class Inbox:
 
     def take_nowait(self) -> Event | None:
         """The next event by priority and turn, or None."""
-        if self.control:
-            return self.control.pop()
-        lanes = self.lanes
+        control, lanes, at = self.control, self.lanes, self._turn
+        if control._events or control._kept:
+            return control.pop()
         count = len(lanes)
-        for step in range(count):
-            at = (self._turn + step) % count
-            event = lanes[at].pop()
-            if event is not None:
-                self._turn = (at + 1) % count
-                return event
+        for _ in lanes:
+            lane = lanes[at]
+            at = at + 1 if at + 1 < count else 0
+            if lane._events or lane._kept:
+                self._turn = at
+                return lane.pop()
         return None
 
     async def take(self) -> Event | None:

@@ -147,6 +147,13 @@ class Utterance:
 
     def _convert(self) -> None:
         view, source, event = self._source.popleft()
+        if source == self._format:
+            if self._resampler is not None:
+                self._add(self._resampler.flush(), event)
+                self._resampler = None
+            self._ready.append((view, event))
+            self._ready_samples += len(view) // source.bytes_per_sample
+            return
         slice_bytes = source.samples_in(SLICE_SECONDS) * source.bytes_per_sample
         if len(view) > slice_bytes:
             self._source.appendleft((view[slice_bytes:], source, event))

@@ -53,6 +53,11 @@ class _Route:
     test: Callable[[Any], bool] | None = None
 
 
+_Outlet = tuple[str, bool, tuple[Observer, ...], tuple[Push, ...], tuple[_Route, ...]]
+"""How a kind leaves a node: its event's name, whether it is a message, who sees it, and either the pushes that it
+always takes or the routes that choose."""
+
+
 @dataclass(slots=True)
 class Parts:
     """What the wiring connects. ``enter`` stamps an event for a scope, or refuses it (None). ``turns``: the keepers
@@ -199,38 +204,35 @@ class Wiring:
             return known
         core, plan_node = self._core, self._plan.nodes[node]
         edges = self._edges(node)
-        table: dict[type[Payload], tuple[_Route, ...]] = {}
-        names: dict[type[Payload], str] = {}
-        watch: dict[type[Payload], tuple[Observer, ...]] = {}
+        known_kinds: dict[type[Payload], _Outlet] = {}
         hooks = self._parts.hooks.get(node, {})
         routes = [self._route(e) for e in edges]
         ids = self._ids.setdefault(node, MessageIds(node, core.next_seq))
         session, next_seq, now, counters = core.session, core.next_seq, core.clock.now, core.counters.node(node)
 
-        def learn(cls: type[Payload]) -> tuple[_Route, ...]:
-            name = names[cls] = event_name("processing", plan_node.source, cls.__kind__.name)
+        def learn(cls: type[Payload]) -> _Outlet:
+            name = event_name("processing", plan_node.source, cls.__kind__.name)
             # Observers first: an engine hook may emit events of its own, which come after their cause.
-            watch[cls] = (*self._watchers(name), *hooks.get(cls, ()))
-            table[cls] = tuple(r for r in routes if cls in r.edge.payloads)
-            return table[cls]
+            watch = (*self._watchers(name), *hooks.get(cls, ()))
+            found = tuple(r for r in routes if cls in r.edge.payloads)
+            plain = all(r.test is None and not r.edge.port for r in found)
+            pushes = tuple(r.push for r in found) if plain else ()
+            known_kinds[cls] = outlet = (name, cls in MESSAGES, watch, pushes, () if plain else found)
+            return outlet
 
         def deliver(payload: Any, cause: Event, port: str = "") -> None:
             cls = type(payload)
-            found = table.get(cls)
-            if found is None:
-                found = learn(cls)
+            name, is_message, watch, pushes, choosing = known_kinds.get(cls) or learn(cls)
             counters.emitted += 1
-            if cls in MESSAGES:
+            if is_message:
                 payload = ids.named(payload, cause)
-            event = Event(
-                names[cls], payload, session, next_seq(), now(), cause.scope, cause.epoch, cause.seq, port, node
-            )
-            for seen in watch[cls]:
+            event = Event(name, payload, session, next_seq(), now(), cause.scope, cause.epoch, cause.seq, port, node)
+            for seen in watch:
                 seen(event)
-            if len(found) == 1 and found[0].test is None and not found[0].edge.port and not found[0].edge.siblings:
-                found[0].push(payload, event)
-            elif found:
-                _dispatch(found, payload, event, port)
+            for push in pushes:
+                push(payload, event)
+            if choosing:
+                _dispatch(choosing, payload, event, port)
 
         lean = self._lean(node, deliver)
         self._delivers[node] = lean or deliver
@@ -292,12 +294,12 @@ class Wiring:
                 except QueueOverflow as error:
                     parts.fail(edge.source, error, event)
         else:
-            entry_of = self._entry
+            entry_of, entries = self._entry, self._entries
             target = edge.target
 
             def push(payload: Payload, event: Event) -> None:
                 # Looked up late, so that cycles through islands compose and order does not matter.
-                entry_of(target)(payload, event)
+                (entries.get(target) or entry_of(target))(payload, event)
 
         if edge.resample is not None:
             push = self._resampling(edge, push)

@@ -75,11 +75,13 @@ async def stage(
     lead: float = 0.1,
     reports: bool = False,
     speed: float = 1.0,
+    stride: float = 0.02,
     **options: Any,
 ) -> AsyncIterator[Stage]:
     """A playout whose pacer runs until the block ends; its errors come out at the end."""
     clock = LoopClock()
-    made = Stage(MemorySink(clock, format, lead=lead, reports=reports, speed=speed), clock, **options)
+    sink = MemorySink(clock, format, lead=lead, reports=reports, speed=speed, stride=stride)
+    made = Stage(sink, clock, **options)
     pacer = asyncio.get_running_loop().create_task(made.playout.run(), name="pacer")
     try:
         yield made

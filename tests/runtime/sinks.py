@@ -22,8 +22,9 @@ class MemorySink(AudioSink):
         lead: float = 0.1,
         reports: bool = False,
         speed: float = 1.0,
+        stride: float = 0.02,
     ) -> None:
-        self.lead = lead
+        self.lead, self.stride = lead, stride
         self._clock, self._format = clock, format
         self._reports, self._speed = reports, speed
         self._buffer = bytearray()
