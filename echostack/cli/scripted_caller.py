@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from echostack.cli.call_lines import CallLines
-from echostack.connectors.pcm import to_pcm
-from echostack.connectors.piper_voice import shared_voice
-from echostack.connectors.resample import Resampler
 from echostack.connectors.wav_writer import WavWriter
 from echostack.core.clock import LoopClock
 from echostack.core.payloads import AudioFrame
+from echostack.simulation.voice import spoken
 
 RATE, FRAME_SECONDS = 16_000, 0.02
 FRAME = round(RATE * FRAME_SECONDS) * 2
-_HIGHER = 1.1  # the caller's voice is the agent's, somewhat higher, so that one hears who speaks
 _PATIENCE = 12.0
 
 
@@ -47,7 +44,7 @@ class ScriptedCaller:
 
     async def frames(self) -> AsyncIterator[AudioFrame]:
         """The caller's side of one call. ConnectorFailure when the file cannot be written."""
-        spoken = [_speech(cue.text) for cue in self._script]
+        spoken = [spoken(cue.text, RATE) for cue in self._script]
         writer = WavWriter(self._path, RATE)
         writer.open()
         try:
@@ -79,9 +76,3 @@ class ScriptedCaller:
             waited += FRAME_SECONDS
             answered = self._lines.utterances > self._answers
             lasted = lasted + FRAME_SECONDS if answered and self._lines.agent_speaks is speaking else 0.0
-
-
-def _speech(text: str) -> bytes:
-    voice = shared_voice("joe")
-    audio = voice.speak(text, speed=0.95, volume=0.7, variation=0.0)
-    return to_pcm(Resampler(round(voice.rate * _HIGHER), RATE).feed(audio, last=True))

@@ -34,6 +34,7 @@ from echostack.registry import ConnectorSpec, Simulator
 from echostack.simulation.ears import Ears
 from echostack.simulation.line import Piece, VoiceLine
 from echostack.simulation.speech import SILENCE, SpokenWord, noise_value, shares, spoken_seconds, words_of
+from echostack.simulation.voice import framed, recorded, spoken
 from echostack.simulation.world import Note, World
 
 KEY_SECONDS = 0.2
@@ -79,7 +80,7 @@ class Line:
     # -- the script ----------------------------------------------------------------------------------------------
 
     async def _play(self, caller: Caller) -> None:
-        clock, ears = self._simulator.clock, self._ears
+        clock = self._simulator.clock
         if AudioFrame in self._spec.produces:
             self._voice = VoiceLine(
                 clock, self._simulator.emit, self._format.rate, frame=caller.frame, continuous=caller.continuous
@@ -98,7 +99,6 @@ class Line:
             await asyncio.get_running_loop().create_future()  # the timer of the hang-up ends the call
         if not gone:
             await self._quiet(caller.patience, clock.now(), None, None, expects=False)
-            del ears
 
     async def _step(self, step: Step, caller: Caller) -> None:
         clock = self._simulator.clock
@@ -113,7 +113,7 @@ class Line:
                 await clock.sleep(-late)
         match step:
             case Say(text, span):
-                await self._say(text, span, step.lasts, caller, step.heard_as, step.confidence)
+                await self._say(text, span, step.lasts, caller, step.heard_as, step.confidence, step.audio)
             case Interrupt():
                 await self._interrupt(step, caller)
             case Pause(seconds):
@@ -161,11 +161,18 @@ class Line:
     # -- speech --------------------------------------------------------------------------------------------------
 
     async def _say(
-        self, text: str, span: Span, lasts: float | None, caller: Caller, heard_as: str | None, confidence: float
-    ) -> None:
+        self, text: str, span: Span, lasts: float | None, caller: Caller, heard_as: str | None = None,
+        confidence: float = 1.0, audio: str | None = None,
+    ) -> None:  # fmt: skip
         words = words_of(text)
-        seconds = spoken_seconds(text, caller.pace) if lasts is None else lasts
-        clock, begun = self._simulator.clock, self._simulator.clock.now()
+        clock, begun, rate = self._simulator.clock, self._simulator.clock.now(), self._format.rate
+        pcm = b""
+        if self._world.audible and words and self._voice is not None:
+            pcm = recorded(audio, rate, span) if audio is not None else spoken(text, rate)
+        if pcm:
+            seconds = len(pcm) / 2 / rate
+        else:
+            seconds = spoken_seconds(text, caller.pace) if lasts is None else lasts
         if self._voice is None or not words:
             await clock.sleep(seconds)
             if words and Text in self._spec.produces:
@@ -173,7 +180,7 @@ class Line:
                 self._simulator.emit(Text(said, confidence, start=begun, end=clock.now(), ended_by="message"))
             return
         pieces: list[Piece] = []
-        whole, taken, until = self._format.rate * seconds, 0, 0.0
+        whole, taken, until = rate * seconds, 0, 0.0
         recognised = None if heard_as is None else _spread(heard_as, len(words))
         for index, (word, share) in enumerate(zip(words, shares(words, 1.0), strict=True)):
             until += share
@@ -185,7 +192,10 @@ class Line:
             pieces.append((number, upto - taken))
             taken = upto
         self._world.said.append((begun, text))
-        await self._voice.speak(pieces)
+        if pcm:
+            await self._voice.carry(framed(pcm, pieces, max(1, round(rate * caller.frame))))
+        else:
+            await self._voice.speak(pieces)
 
     async def _interrupt(self, step: Interrupt, caller: Caller) -> None:
         """Speak once ``after`` seconds of the agent's utterance have sounded; suspended time does not count."""
@@ -198,7 +208,7 @@ class Line:
                 return
             wait = min(left, step.after - ears.heard) if ears.sounding else left
             await self._changed(wait)
-        await self._say(step.text, step.span, step.lasts, caller, None, 1.0)
+        await self._say(step.text, step.span, step.lasts, caller)
 
     async def _quiet(
         self, seconds: float, since: float, within: float | None, step: Step | None, *, expects: bool

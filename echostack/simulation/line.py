@@ -41,7 +41,7 @@ class VoiceLine:
         self._origin = clock.now()
         self._timer: asyncio.TimerHandle | None = None
         self._done: asyncio.Future[None] | None = None
-        self._frames: Iterator[bytes] = iter(())
+        self._frames: Iterator[tuple[bytes, str]] = iter(())
         self._dead = True
 
     # -- what the caller does ------------------------------------------------------------------------------------
@@ -63,12 +63,12 @@ class VoiceLine:
         """Carry ``pieces`` from now on, and return at the end of the last. Cancelled, the rest is not said."""
         await self.carry(_frames(pieces, self._frame))
 
-    async def carry(self, frames: Iterator[bytes]) -> None:
-        """The same with PCM that is cut into frames already."""
+    async def carry(self, frames: Iterator[tuple[bytes, str]]) -> None:
+        """The same with PCM that is cut into frames already, each with its track."""
         self._settle()
         self._frames = frames
         done = self._done = asyncio.get_running_loop().create_future()
-        self._tick_speech(None)
+        self._tick_speech(None, "")
         try:
             await done
         finally:
@@ -103,11 +103,11 @@ class VoiceLine:
     def _sent_until(self) -> float:
         return self._origin + self._position / self._rate
 
-    def _put(self, pcm: bytes) -> None:
+    def _put(self, pcm: bytes, track: str = "") -> None:
         self._position += len(pcm) // 2
-        self._send(AudioFrame(pcm, self._rate))
+        self._send(AudioFrame(pcm, self._rate, 1, track))
 
-    def _at(self, samples: int, call: Callable[..., None], *args: bytes | int | None) -> None:
+    def _at(self, samples: int, call: Callable[..., None], *args: bytes | str | int | None) -> None:
         """Call when so many samples more than sent have passed. Counted from the origin, so that nothing drifts."""
         due = self._origin + (self._position + samples) / self._rate
         self._timer = self._clock.call_later(due - self._clock.now(), call, *args)
@@ -126,16 +126,16 @@ class VoiceLine:
         if passed > 0:
             self._put(coded(self._floor, passed))
 
-    def _tick_speech(self, pcm: bytes | None) -> None:
+    def _tick_speech(self, pcm: bytes | None, track: str) -> None:
         if pcm is not None:
-            self._put(pcm)
+            self._put(pcm, track)
         following = next(self._frames, None)
         if following is None:
             self._timer = None
             if self._done is not None and not self._done.done():
                 self._done.set_result(None)
             return
-        self._at(len(following) // 2, self._tick_speech, following)
+        self._at(len(following[0]) // 2, self._tick_speech, *following)
 
     def _next_silence(self) -> None:
         short = self._continuous or self._clock.now() < self._loud_until or self._floor < SILENCE
@@ -147,7 +147,7 @@ class VoiceLine:
         self._next_silence()
 
 
-def _frames(pieces: list[Piece], size: int) -> Iterator[bytes]:
+def _frames(pieces: list[Piece], size: int) -> Iterator[tuple[bytes, str]]:
     """``pieces`` cut into frames of ``size`` samples, the last one as long as what is left."""
     held: list[Piece] = []
     room = size
@@ -157,10 +157,10 @@ def _frames(pieces: list[Piece], size: int) -> Iterator[bytes]:
             held.append((value, taken))
             count, room = count - taken, room - taken
             if not room:
-                yield _joined(held)
+                yield _joined(held), ""
                 held, room = [], size
     if held:
-        yield _joined(held)
+        yield _joined(held), ""
 
 
 def _joined(pieces: list[Piece]) -> bytes:

@@ -17,6 +17,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from echostack.core.payloads import AudioFrame
 from echostack.language.scenario import NoiseLevel
 
 SILENCE = 0
@@ -108,6 +109,14 @@ def runs(pcm: bytes, rate: int, channels: int = 1) -> Iterator[tuple[int, int]]:
             value, held = here, length
     if held:
         yield value, held
+
+
+def frame_runs(frame: AudioFrame) -> Iterator[tuple[int, int]]:
+    """``runs`` of a frame. One that carries real samples says in ``track`` which word it belongs to."""
+    if frame.track.startswith("#"):
+        yield int(frame.track[1:]), frame.samples
+    else:
+        yield from runs(frame.pcm, frame.rate, frame.channels)
 
 
 def words_of(text: str) -> list[str]:

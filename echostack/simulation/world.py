@@ -128,6 +128,8 @@ class World:
     """The ingress node that carries the caller's voice and plays the script."""
     lines: Mapping[str, tuple[type[Payload], ...]] = field(default_factory=dict)
     """Every simulated ingress node and what it can carry, in the order of the graph."""
+    audible: bool = False
+    """Whether the caller's frames carry samples that a real listener can make something of."""
     said: list[tuple[float, str]] = field(default_factory=list)
     """When (session seconds) the caller began to say what."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
