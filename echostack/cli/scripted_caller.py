@@ -44,13 +44,13 @@ class ScriptedCaller:
 
     async def frames(self) -> AsyncIterator[AudioFrame]:
         """The caller's side of one call. ConnectorFailure when the file cannot be written."""
-        spoken = [spoken(cue.text, RATE) for cue in self._script]
+        said = [spoken(cue.text, RATE) for cue in self._script]
         writer = WavWriter(self._path, RATE)
         writer.open()
         try:
             clock = LoopClock()
             sent = 0
-            async for pcm in self._pieces(spoken):
+            async for pcm in self._pieces(said):
                 sent += 1
                 await clock.sleep(sent * FRAME_SECONDS - clock.now())
                 writer.put((sent - 1) * FRAME // 2, pcm)
@@ -58,8 +58,8 @@ class ScriptedCaller:
         finally:
             writer.close()
 
-    async def _pieces(self, spoken: Sequence[bytes]) -> AsyncIterator[bytes]:
-        for cue, speech in zip(self._script, spoken, strict=True):
+    async def _pieces(self, said: Sequence[bytes]) -> AsyncIterator[bytes]:
+        for cue, speech in zip(self._script, said, strict=True):
             async for silence in self._until(cue.after, cue.into):
                 yield silence
             for start in range(0, len(speech), FRAME):
