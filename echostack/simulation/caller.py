@@ -187,8 +187,11 @@ class Line:
             upto = round(whole * until)
             said_as = None if recognised is None else recognised[index]
             number = self._world.speech.number(
-                SpokenWord(word, "caller", str(span.line), index, index == len(words) - 1, said_as, confidence)
-            )
+                SpokenWord(
+                    word, "caller", str(span.line), index, index == len(words) - 1, said_as, confidence,
+                    samples=upto - taken, rate=rate,
+                )
+            )  # fmt: skip
             pieces.append((number, upto - taken))
             taken = upto
         self._world.said.append((begun, text))

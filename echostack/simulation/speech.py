@@ -30,7 +30,11 @@ _SHORTEST = 0.002
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
     """One word that somebody says: ``speaker`` (``caller``, or the node that speaks), in which utterance, as its
-    ``index``-th word; what a recogniser makes of it and how sure it is; whether it is the utterance's last."""
+    ``index``-th word; what a recogniser makes of it and how sure it is; whether it is the utterance's last.
+
+    ``samples`` at ``rate`` Hz is how long it is; 0 when whoever says it does not tell. A listener at the same rate can
+    then trust every sample of it, and knows how much of a word it missed.
+    """
 
     text: str
     speaker: str
@@ -39,6 +43,8 @@ class SpokenWord:
     last: bool = False
     heard_as: str | None = None
     confidence: float = 1.0
+    samples: int = 0
+    rate: int = 0
 
     @property
     def recognised(self) -> str:
