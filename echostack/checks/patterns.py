@@ -20,6 +20,9 @@ from echostack.core.payloads import (
     CallEnded,
     CallStarted,
     Committed,
+    GuessConfirmed,
+    GuessDiscarded,
+    GuessStarted,
     PlayoutFinished,
     PlayoutStarted,
     Suspended,
@@ -58,6 +61,8 @@ class Events:
             self._add("control", "call", payload, ENGINE)
         for payload in (Suspended, Committed, Aborted) if work.graph.barge_in.enabled else ():
             self._add("control", "barge_in", payload, ENGINE)
+        for payload in (GuessStarted, GuessConfirmed, GuessDiscarded) if work.graph.speculate.on else ():
+            self._add("control", "speculation", payload, ENGINE)
         for speaker in speakers:
             for payload in (PlayoutStarted, PlayoutFinished):
                 self._add("control", speaker, payload, ENGINE)

@@ -291,6 +291,30 @@ class Aborted(Payload, frozen=True, gc=False):
     why: str = ""
 
 
+@kind("started", control=True, keep=True)
+class GuessStarted(Payload, frozen=True, gc=False):
+    """A reply is begun on a guess: the caller's turn so far, ``text``, taken to be the whole of it."""
+
+    text: str
+
+
+@kind("confirmed", control=True, keep=True)
+class GuessConfirmed(Payload, frozen=True, gc=False):
+    """The turn has the words of the guess ``text``: what was made ahead, for ``ahead_ms``, goes on from here."""
+
+    text: str
+    ahead_ms: float = 0.0
+
+
+@kind("discarded", control=True, keep=True)
+class GuessDiscarded(Payload, frozen=True, gc=False):
+    """The guess ``text`` was wrong, or of no use: ``why``. ``dropped`` answers to it were never seen by anyone."""
+
+    text: str
+    why: str = ""
+    dropped: int = 0
+
+
 @kind("playout_started", control=True, keep=True)
 class PlayoutStarted(Payload, frozen=True, gc=False):
     """The first sample of an utterance left for the caller, ``latency_ms`` after the end of the turn it answers."""
@@ -360,15 +384,17 @@ class Late(_Failure, frozen=True, gc=False):
 BUILTIN: tuple[type[Payload], ...] = (
     AudioFrame, AudioChunk, AudioChunkStream, Text, TextPartial, TextSegment, AgentMessage, AgentMessagePartial,
     Intent, Sentiment, TranscriptEntry, Documents, Record, HttpResponse, ToolCall, ToolResult, SpeechStarted,
-    SpeechStopped, Dtmf, Data, CallStarted, CallEnded, Suspended, Committed, Aborted, PlayoutStarted,
-    PlayoutFinished, ExceptionFailure, TimeoutFailure, Retried, FailedOver, Recovered, DeadLetter, Late,
+    SpeechStopped, Dtmf, Data, CallStarted, CallEnded, Suspended, Committed, Aborted, GuessStarted, GuessConfirmed,
+    GuessDiscarded, PlayoutStarted, PlayoutFinished, ExceptionFailure, TimeoutFailure, Retried, FailedOver, Recovered,
+    DeadLetter, Late,
 )  # fmt: skip
 
 ENGINE_CONTROL: tuple[type[Payload], ...] = (
-    CallStarted, CallEnded, Suspended, Committed, Aborted, PlayoutStarted, PlayoutFinished,
+    CallStarted, CallEnded, Suspended, Committed, Aborted, GuessStarted, GuessConfirmed, GuessDiscarded,
+    PlayoutStarted, PlayoutFinished,
 )  # fmt: skip
 """Kinds the engine itself emits as ``control.<source>.<kind>`` in every session (source: ``call``, ``barge_in``,
-or the egress transport for playout)."""
+``speculation``, or the egress transport for playout)."""
 
 FAILURES: tuple[type[Payload], ...] = (
     ExceptionFailure, TimeoutFailure, Retried, FailedOver, Recovered, DeadLetter, Late,

@@ -83,7 +83,10 @@ class Context(Protocol):
     clock: Clock
     compute: Compute
     random: random.Random
-    conversation: Conversation
+
+    @property
+    def conversation(self) -> Conversation:
+        """The session's; while the node works on a guess, as it will be if the guess is right."""
 
     @property
     def idempotency_key(self) -> str:

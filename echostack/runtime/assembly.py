@@ -27,6 +27,7 @@ from echostack.runtime.flows import SinkDriver, SourceDriver, StreamDriver
 from echostack.runtime.make import EmbeddedSink, fed, make_target
 from echostack.runtime.probe import Probe, Wanted
 from echostack.runtime.queues import Inbox, Lane
+from echostack.runtime.speculation import Speculation
 from echostack.runtime.tasks import Nursery
 from echostack.runtime.wiring import FusedNode, Handle, Parts, Wiring
 
@@ -85,6 +86,11 @@ class Assembly:
                 self.drivers[node.id] = driver
         for scope in plan.scopes:
             self.dialogue.add_scope(scope, self.drivers, release)
+        if plan.speculate is not None:
+            self.dialogue.speculation = Speculation(
+                core, plan, plan.speculate, self.dialogue.conversation, fused, self.drivers,
+                lambda: self.dialogue.replying,
+            )  # fmt: skip
         self.ending = Ending(plan, self.drivers)
 
     def all_lanes(self) -> tuple[Lane, ...]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from echostack.core.errors import ConnectorFailure
 from echostack.core.events import Event
@@ -24,6 +24,9 @@ from echostack.runtime.context import NodeContext, idempotency_key
 from echostack.runtime.core import Core
 from echostack.runtime.driver import REAP_DEADLINE, Driver, released, settle
 from echostack.runtime.failures import PATIENCE, in_patience, retrying
+
+if TYPE_CHECKING:
+    from echostack.runtime.ahead import Ahead
 
 DEFAULT_TIMEOUT = PATIENCE
 """Seconds for one answer (of a generator: for each) when the file names no ``timeout``."""
@@ -50,6 +53,8 @@ class CallDriver(Driver):
     _begun = False
     tries = 0
     """Attempts made at the event in work."""
+    ahead: Ahead | None = None
+    """What was made ahead on a guess of an event that has yet to come; None where nothing is guessed."""
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
@@ -65,6 +70,13 @@ class CallDriver(Driver):
         return acts(self.node)
 
     async def run(self) -> None:
+        try:
+            await self._take_all()
+        finally:
+            if self.ahead is not None:
+                self.ahead.interrupted("the call ended")
+
+    async def _take_all(self) -> None:
         try:
             async with streams.taken(self.inbox).stream() as events:
                 async for event in events:
@@ -90,6 +102,8 @@ class CallDriver(Driver):
 
     def interrupt(self) -> None:
         """Cancel the work in progress, unless it is an effect that has begun, and let the driver go on."""
+        if self.ahead is not None:
+            self.ahead.interrupted("interrupted")
         task, release = self._task, self._release
         if task is None or task.done() or self._begun:
             return
@@ -112,6 +126,8 @@ class CallDriver(Driver):
                 return
             self._begun = True
         try:
+            if self.ahead is not None and await self.ahead.answered(event):
+                return
             answers = await self.attempt_all(event)
             if key:
                 self.effects.finish(key, answers)
@@ -129,6 +145,18 @@ class CallDriver(Driver):
         """Work on ``event`` with retries. What was answered, for effects; raises the last error."""
         call = Attempt(self, self.node, self.target, self.context)
         return await call.with_retries(event)
+
+    # -- guesses -----------------------------------------------------------------------------------------------
+
+    def first_asked(self) -> tuple[PlanNode, Callable[..., Any], NodeContext]:
+        """The connector that an event would be given to now."""
+        return self.node, self.target, self.context
+
+    def answers_by(self, node: str) -> None:
+        """What is delivered from here on comes from ``node``."""
+
+    def came_out(self, node: str, event: Event, *, well: bool) -> None:
+        """``node`` has given the answers to ``event`` that it made ahead, or failed in the middle of them."""
 
     # -- slow sync connectors ------------------------------------------------------------------------------------
 

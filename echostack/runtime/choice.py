@@ -8,7 +8,7 @@ goes to the next member. A failed member rests for its ``cooldown`` and is then 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,23 @@ class CallChoice(CallDriver):
                 self.failures.recovered(member.node.id, event)
             return kept
         raise AssertionError("a choice has at least one member")
+
+    def first_asked(self) -> tuple[PlanNode, Callable[..., Any], NodeContext]:
+        member = ranked(self.members)[0]
+        return member.node, member.target, member.context
+
+    def answers_by(self, node: str) -> None:
+        self.handle = self._member(node).handle
+
+    def came_out(self, node: str, event: Event, *, well: bool) -> None:
+        breaker = self._member(node).breaker
+        if not well:
+            breaker.failed()
+        elif breaker.worked():
+            self.failures.recovered(node, event)
+
+    def _member(self, node: str) -> Member:
+        return next(m for m in self.members if m.node.id == node)
 
 
 class StreamChoice(StreamDriver):

@@ -6,7 +6,7 @@ import hashlib
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -20,16 +20,27 @@ from echostack.runtime.queues import Inbox
 Emit = Callable[[Payload, Event | None, str], None]
 
 
+class Guessing(Protocol):
+    """What a node sees, and where what it emits goes, while it works on a guess."""
+
+    @property
+    def conversation(self) -> Conversation:
+        """The conversation as it will be if the guess is right."""
+
+    def emitted(self, payload: Payload, cause: Event | None, port: str) -> None:
+        """Take what the node emits meanwhile."""
+
+
 class Work:
     """The event that one task of a node works on, shared with the tasks which that task starts.
 
     So what a cancelled task says in its cleanup is said for its own event, whatever the node works on by then.
     """
 
-    __slots__ = ("context", "event")
+    __slots__ = ("context", "event", "guessing")
 
-    def __init__(self, context: NodeContext, event: Event) -> None:
-        self.context, self.event = context, event
+    def __init__(self, context: NodeContext, event: Event, guessing: Guessing | None = None) -> None:
+        self.context, self.event, self.guessing = context, event, guessing
 
 
 _WORK: ContextVar[Work | None] = ContextVar("echostack_work", default=None)
@@ -44,7 +55,7 @@ class NodeContext:
         self.clock: Clock = core.clock
         self.compute: Compute = core.compute
         self.random: random.Random = core.random_for(node)
-        self.conversation = conversation
+        self._conversation = conversation
         self.latest: Event | None = None
         self._emit = emit
         self._logger = structlog.get_logger("echostack").bind(session=core.session, node=node)
@@ -55,6 +66,22 @@ class NodeContext:
         _WORK.set(work)
         self.latest = event
         return work
+
+    def begin_guess(self, event: Event, guessing: Guessing) -> Work:
+        """Say that the running task works on a guess; whatever belongs to no task is no part of that."""
+        work = Work(self, event, guessing)
+        _WORK.set(work)
+        return work
+
+    @property
+    def _guessing(self) -> Guessing | None:
+        work = _WORK.get()
+        return work.guessing if work is not None and work.context is self else None
+
+    @property
+    def conversation(self) -> Conversation:
+        guessing = self._guessing
+        return self._conversation if guessing is None else guessing.conversation
 
     @property
     def current(self) -> Event | None:
@@ -69,7 +96,11 @@ class NodeContext:
         return idempotency_key(self.node, current) if current else f"{self.session}-{self.node}"
 
     def emit(self, payload: Payload, *, cause: Event | None = None, port: str = "") -> None:
-        self._emit(payload, cause, port)
+        guessing = self._guessing
+        if guessing is None:
+            self._emit(payload, cause, port)
+        else:
+            guessing.emitted(payload, cause, port)
 
     def log(self, message: str, **fields: Any) -> None:
         self._logger.info(message, **fields)

@@ -30,6 +30,7 @@ from echostack.runtime.core import Core, restamp
 from echostack.runtime.driver import Driver
 from echostack.runtime.farend import OnAudio
 from echostack.runtime.playout import Heard, Playout
+from echostack.runtime.speculation import Speculation
 from echostack.runtime.turns import RECOGNISER, TurnKeeper
 from echostack.runtime.wiring import Observer
 
@@ -47,6 +48,7 @@ class Dialogue:
         self._scopes: dict[int, BargeIn] = {}
         self._turn: Event | None = None
         self._deliver: Callable[[str, Payload, Event], None] | None = None
+        self.speculation: Speculation | None = None
         self.keepers = {} if plan.turns.end_by == RECOGNISER else self._make_keepers()
 
     @property
@@ -157,6 +159,8 @@ class Dialogue:
             observers.append(self._mark)
         if payload in (Text, TextPartial, TextSegment) and AudioFrame in spec.consumes:
             observers.append(self._words)
+            if self._plan.speculate is not None and (node.choice or node.id) in self._plan.speculate.ears:
+                observers.append(self._guess)
         if payload is Text and not self._plan.scopes:
             observers.append(self._hear)
         if payload is CallEnded:
@@ -190,6 +194,16 @@ class Dialogue:
     def _words(self, event: Event) -> None:
         for barge_in in self._scopes.values():
             barge_in.on_words(event)
+
+    def _guess(self, event: Event) -> None:
+        if self.speculation is not None:
+            self.speculation.heard(event)
+
+    @property
+    def replying(self) -> bool:
+        """Whether a reply is being thought or said, or has been paused."""
+        mouths = any(p.speaking for p in self.playouts.values())
+        return mouths or any(b.active or b.suspended for b in self._scopes.values())
 
     def _hear(self, event: Event) -> None:
         """The caller has said something: it belongs to the conversation from here on."""
@@ -233,6 +247,8 @@ class Dialogue:
         """Stop timers and mouths, synchronously."""
         for barge_in in self._scopes.values():
             barge_in.close()
+        if self.speculation is not None:
+            self.speculation.close()
         for keeper in self.keepers.values():
             keeper.close()
         for playout in self.playouts.values():

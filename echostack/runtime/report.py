@@ -32,6 +32,9 @@ def stats_of(core: Core, parts: Assembly, subscriptions: Iterable[Subscription],
         late=late,
         effects=parts.effects.record(),
         effects_repeated=parts.effects.repeated,
+        guesses=counters.guesses,
+        guesses_confirmed=counters.guesses_confirmed,
+        guessed_dropped=counters.guessed_dropped,
     )
 
 

@@ -39,6 +39,9 @@ class Counters:
     suspensions: int = 0
     aborted: int = 0
     ignored_turns: int = 0
+    guesses: int = 0
+    guesses_confirmed: int = 0
+    guessed_dropped: int = 0
     voice_to_voice_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLE))
     turn_to_audio_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLE))
     _settlers: list[Callable[[], None]] = field(default_factory=list)
@@ -86,6 +89,7 @@ class Stats:
 
     effects: what the call has begun to do to the outside world, and how far each came; one still ``begun`` after the
     end was under way when the call ended. effects_repeated: events that came with the key of an effect begun before.
+    guesses: of the caller's turn, of which so many were confirmed; guessed_dropped: answers to the others, unseen.
     """
 
     session: str
@@ -102,6 +106,9 @@ class Stats:
     late: tuple[str, ...] = ()
     effects: tuple[EffectRecord, ...] = ()
     effects_repeated: int = 0
+    guesses: int = 0
+    guesses_confirmed: int = 0
+    guessed_dropped: int = 0
 
     @property
     def dropped(self) -> int:
