@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 A = ParamSpec("A")
@@ -38,12 +39,16 @@ class Clock(Protocol):
 
 
 class LoopClock:
-    """The clock of the running event loop; 0 is when it was made. Make it inside the loop that will use it."""
+    """The clock of the running event loop; 0 is when it was made. Make it inside the loop that will use it.
 
-    def __init__(self, *, wall: Callable[[], float] = time.time) -> None:
+    wall: tells the Unix time; the loop's own ``wall`` when it has one (virtual time does), else ``time.time``.
+    """
+
+    def __init__(self, *, wall: Callable[[], float] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._start = self._loop.time()
-        self._wall = wall
+        own: Callable[[], float] = getattr(self._loop, "wall", time.time)
+        self._wall = wall or own
 
     def now(self) -> float:
         return self._loop.time() - self._start
@@ -56,13 +61,35 @@ class LoopClock:
         return self._wall()
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(max(0.0, seconds))
+        if not seconds > 0:
+            await asyncio.sleep(0)
+            return
+        # As asyncio.sleep does it, without a second coroutine: every frame of every call passes here.
+        loop = self._loop
+        due = loop.create_future()
+        timer = loop.call_later(seconds, _settle, due)
+        try:
+            await due
+        finally:
+            timer.cancel()
 
     def timeout(self, seconds: float | None) -> asyncio.Timeout:
         return asyncio.timeout(seconds)
 
     def call_later(self, seconds: float, call: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
         return self._loop.call_later(max(0.0, seconds), call, *args)
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def stopwatch() -> Callable[[], float]:
+    """A function that gives the seconds of real time since this call: for telling a person how long work took, and
+    for nothing that a call's course depends on."""
+    begun = time.perf_counter()
+    return lambda: time.perf_counter() - begun
 
 
 class Compute(Protocol):
@@ -144,7 +171,7 @@ class ThreadCompute:
 
     async def run(self, work: Callable[A, R], *args: A.args, **kwargs: A.kwargs) -> R:
         # Through the loop, because a loop on virtual time refuses threads.
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: work(*args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(self._pool, partial(work, *args, **kwargs))
 
     @property
     def running(self) -> int:

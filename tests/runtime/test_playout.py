@@ -373,9 +373,9 @@ async def test_a_cut_costs_the_same_with_a_big_backlog() -> None:
             async with stage(max_ahead=1e6) as s:
                 backlog(s, pieces)
                 await s.clock.sleep(0.1)
-                before = time.perf_counter()
+                before = time.process_time()
                 s.playout.cut()
-                best = min(best, time.perf_counter() - before)
+                best = min(best, time.process_time() - before)
         return best
 
     small, big = await cost(100), await cost(10_000)

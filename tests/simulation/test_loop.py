@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from echostack.core.clock import LoopClock, ThreadCompute
 from echostack.core.errors import UsageError
 from echostack.simulation import loop as loop_module
+from echostack.simulation.guards import NotVirtual
 from echostack.simulation.loop import Deadlock, Standstill, VirtualLoop, run_virtual
 
 
@@ -136,28 +137,6 @@ def test_a_timeout_fires_at_its_exact_time() -> None:
     assert run_virtual(main()) == 1.5
 
 
-def test_a_deadlock_names_the_tasks_and_what_they_wait_for() -> None:
-    async def never() -> None:
-        await asyncio.Event().wait()
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        asyncio.current_task().set_name("caller")  # type: ignore[union-attr]
-        await asyncio.sleep(2.5)
-        await loop.create_task(never(), name="reader")
-
-    with pytest.raises(Deadlock) as caught:
-        run_virtual(main())
-    lines = re.sub(r"(test_loop|locks)\.py:\d+", r"\1.py:N", str(caught.value)).replace(
-        "test_a_deadlock_names_the_tasks_and_what_they_wait_for.<locals>.", ""
-    )
-    assert lines.split("\n") == [
-        "nothing will ever happen: at 2.5 s nothing is ready and no timer is pending",
-        "  'caller' waits in main (test_loop.py:N) for task 'reader'",
-        "  'reader' waits in never (test_loop.py:N) > Event.wait (locks.py:N) for a future that nobody has set",
-    ]
-
-
 def test_a_timer_at_infinity_is_a_deadlock_too() -> None:
     async def main() -> None:
         await asyncio.sleep(float("inf"))
@@ -240,28 +219,37 @@ def test_the_error_of_main_comes_out_as_it_is() -> None:
         run_virtual(main())
 
 
-def test_a_call_from_another_thread_is_refused_there() -> None:
-    errors: list[BaseException] = []
+def test_a_call_from_another_thread_is_refused_there_and_at_the_end() -> None:
+    errors: list[str] = []
+    loops: list[asyncio.AbstractEventLoop] = []
+    begin, done = threading.Event(), threading.Event()
+
+    def intrude() -> None:
+        begin.wait(5)
+        try:
+            loops[0].call_soon_threadsafe(lambda: None)
+        except UsageError as error:
+            errors.append(str(error))
+        done.set()
+
+    thread = threading.Thread(target=intrude, name="vendor-callback")
+    thread.start()
 
     async def main() -> None:
-        loop = asyncio.get_running_loop()
+        loops.append(asyncio.get_running_loop())
+        loops[0].call_soon_threadsafe(lambda: None)
+        begin.set()
+        assert done.wait(5)
 
-        def intrude() -> None:
-            try:
-                loop.call_soon_threadsafe(lambda: None)
-            except UsageError as error:
-                errors.append(error)
-
-        thread = threading.Thread(target=intrude, name="vendor-callback")
-        thread.start()
-        thread.join()
-        loop.call_soon_threadsafe(lambda: None)
-
-    run_virtual(main())
-    assert [str(e) for e in errors] == [
-        "the thread 'vendor-callback' called into a loop on virtual time, where the order of things must not depend "
-        "on threads: run blocking work through the session's Compute"
-    ]
+    with pytest.raises(NotVirtual) as caught:
+        run_virtual(main())
+    thread.join()
+    assert errors == [str(caught.value)]
+    assert re.sub(r"py:\d+", "py:N", errors[0]) == (
+        "tests/simulation/test_loop.py:N: a call into the loop from the thread 'vendor-callback' cannot be done on "
+        "virtual time: the order of things must not depend on threads; run what it waits for through the session's "
+        "Compute (InlineCompute)"
+    )
 
 
 def test_blocking_work_in_a_thread_is_refused() -> None:
@@ -275,8 +263,75 @@ def test_blocking_work_in_a_thread_is_refused() -> None:
         finally:
             compute.close()
 
-    with pytest.raises(UsageError, match="cannot run in a thread on virtual time"):
+    with pytest.raises(UsageError, match=r"work\(\) in a thread cannot be done on virtual time"):
         run_virtual(main())
+
+
+def test_a_revoked_callback_never_runs_and_says_so() -> None:
+    async def main() -> list[str]:
+        ran: list[str] = []
+        loop = asyncio.get_running_loop()
+        soon, later = loop.call_soon(ran.append, "soon"), loop.call_later(0.1, ran.append, "later")
+        both = loop.call_later(0.2, ran.append, "both")
+        assert not soon.cancelled()
+        assert not later.cancelled()
+        for handle in (soon, later, soon, later):
+            handle.cancel()
+            assert handle.cancelled()
+        assert "cancelled" in repr(later)
+        await asyncio.sleep(0.3)
+        assert both.when() == 0.2
+        both.cancel()  # after its time: nothing is left to revoke
+        return ran
+
+    assert run_virtual(main()) == ["both"]
+
+
+def test_a_nameless_task_is_named_by_its_number_in_its_own_loop() -> None:
+    async def nothing() -> None: ...
+
+    async def main() -> list[str]:
+        loop = asyncio.get_running_loop()
+        tasks = [loop.create_task(nothing(), name=name) for name in (None, "mine", None)]
+        async with asyncio.TaskGroup() as group:
+            tasks.append(group.create_task(nothing()))
+        return [task.get_name() for task in tasks]
+
+    for _ in range(2):
+        assert run_virtual(main()) == ["Task-2", "mine", "Task-4", "Task-5"]
+
+
+def test_a_timer_needs_a_time() -> None:
+    async def main() -> None:
+        asyncio.get_running_loop().call_at(float("nan"), print)
+
+    with pytest.raises(ValueError, match="a timer needs a time, not NaN"):
+        run_virtual(main())
+
+
+@given(st.integers(0, 10**13), st.integers(0, 10**9))
+def test_a_deadline_within_rounding_error_of_a_nanosecond_is_that_nanosecond(now: int, delay: int) -> None:
+    loop = VirtualLoop()
+    try:
+        loop._now = now / 1e9
+        assert loop.call_later(delay / 1e9, print).when() == (now + delay) / 1e9
+    finally:
+        loop.close()
+
+
+def test_the_collector_runs_at_moments_of_the_loop_and_again_by_itself_afterwards() -> None:
+    import gc
+
+    async def main() -> None:
+        assert not gc.isenabled()
+        before = gc.get_stats()[1]["collections"]
+        for _ in range(3 * loop_module._COLLECT_AFTER):
+            await asyncio.sleep(0)
+        assert gc.get_stats()[1]["collections"] - before == 3
+
+    assert gc.isenabled()
+    run_virtual(main())
+    assert gc.isenabled()
 
 
 async def test_it_cannot_be_nested() -> None:
