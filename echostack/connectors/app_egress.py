@@ -24,7 +24,7 @@ class AppEgress(AudioSink):
     The program reads them from ``call.events("egress.app.audio_chunk")``; on ``control.barge_in.committed`` (and
     ``suspended``) it drops what its own far end has not played. Playout is counted by the session's clock.
 
-    Simulated: as it is.
+    Simulated: by a far end that knows to the sample what was heard.
     """
 
     def __init__(self, settings: AppEgressSettings) -> None:

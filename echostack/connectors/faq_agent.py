@@ -11,10 +11,10 @@ from echostack.connectors.faq_dialogue import Dialogue
 from echostack.connectors.faq_settings import FaqSettings
 from echostack.connectors.sentences import sentences
 from echostack.core.payloads import AgentMessage, AgentMessagePartial, CallStarted, Text
-from echostack.registry import Context, Latency, connector
+from echostack.registry import ITSELF, Context, Latency, connector
 
 
-@connector("faq.agent", latency=Latency(p50=1, p95=5))
+@connector("faq.agent", latency=Latency(p50=1, p95=5), simulation=ITSELF)
 class FaqAgent:
     """Answers from rules and facts in its settings: greets, asks for what it needs, repeats itself, knows its limits.
 

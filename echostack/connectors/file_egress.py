@@ -42,7 +42,7 @@ class FileEgress(AudioSink):
     a killed process leaves a readable file. A disk that is full, or a folder that may not be written, raises
     ConnectorFailure from ``open``, from the next ``write``, or from ``close``.
 
-    Simulated: as it is; its play cursor is the session's clock.
+    Simulated: by a far end that knows to the sample what was heard.
     """
 
     lead = 0.1

@@ -45,7 +45,7 @@ class FileIngress:
     when there is none. A file that cannot be read raises ConnectorFailure, with the path, the reason and the remedy.
     Cancelling it closes the file.
 
-    Simulated: as it is; the pace is the session's clock.
+    Simulated: by the scenario's caller.
     """
 
     def __init__(self, settings: FileIngressSettings, context: Context) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import httpx2
@@ -58,6 +58,24 @@ class Redactor:
         for value in self._values:
             text = text.replace(value, "***")
         return text
+
+
+class Service(Protocol):
+    """A far end that takes requests: one behind a socket, or a simulated one."""
+
+    async def open(self) -> None:
+        """Connect; called once, before the first request."""
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, redirects: int = 0
+    ) -> Answer:
+        """One exchange. Raises what ``HttpCaller.send`` raises."""
+
+    def unexpected(self, answer: Answer) -> ConnectorFailure:
+        """The failure for a status that was not expected."""
 
 
 class HttpCaller:
@@ -136,16 +154,7 @@ class HttpCaller:
         return Answer(status, _text(data, answer_headers), _is_json(answer_headers), took, place, wait)
 
     def unexpected(self, answer: Answer) -> ConnectorFailure:
-        """The failure for a status that was not expected, with the beginning of what the body said."""
-        said = " ".join(self._redact(answer.text).split())
-        hint = f": {said[:200]}" if said and said.isprintable() else ""
-        if answer.status in _REDIRECTS:
-            hint = ": it redirects; set redirects to follow it on the same host, or write the new address as url"
-        return ConnectorFailure(
-            f"{self._name}: {answer.place} answered {answer.status}{hint}",
-            retryable=answer.status in RETRYABLE,
-            retry_after=answer.retry_after,
-        )
+        return unexpected(self._name, answer, self._redact)
 
     async def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, place: str
@@ -178,6 +187,19 @@ class HttpCaller:
                 retryable=False,
             )
         return target
+
+
+def unexpected(name: str, answer: Answer, redact: Redactor) -> ConnectorFailure:
+    """The failure of the connector ``name`` for a status that it does not expect, with the beginning of the body."""
+    said = " ".join(redact(answer.text).split())
+    hint = f": {said[:200]}" if said and said.isprintable() else ""
+    if answer.status in _REDIRECTS:
+        hint = ": it redirects; set redirects to follow it on the same host, or write the new address as url"
+    return ConnectorFailure(
+        f"{name}: {answer.place} answered {answer.status}{hint}",
+        retryable=answer.status in RETRYABLE,
+        retry_after=answer.retry_after,
+    )
 
 
 def retry_after(value: str, clock: Clock) -> float | None:

@@ -13,12 +13,13 @@ from urllib.parse import quote, urlsplit
 import msgspec
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from echostack.connectors.http_call import ACTING, Answer, HttpCaller, Redactor, check_url, where
+from echostack.connectors.http_call import ACTING, Answer, HttpCaller, Redactor, Service, check_url, where
+from echostack.connectors.http_simulated import SimulatedService
 from echostack.connectors.plain import AnyWords, plain
 from echostack.connectors.template import MissingField, Template, Tree
 from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import HttpResponse
-from echostack.registry import ConnectorSettings, Context, Latency, connector
+from echostack.registry import ConnectorSettings, Context, Latency, Simulator, connector, simulates
 
 
 class HttpSettings(ConnectorSettings):
@@ -119,7 +120,7 @@ class HttpRequest:
         # "Bearer abc": the far end may echo the token alone.
         known += [SecretStr(p) for h in settings.headers.values() for p in h.get_secret_value().split() if len(p) >= 8]
         self._redact = Redactor(known)
-        self._caller = HttpCaller(
+        self._caller: Service = HttpCaller(
             "http.request", context, self._redact, seconds=settings.max_seconds, max_bytes=settings.max_bytes
         )
 
@@ -196,6 +197,29 @@ class HttpRequest:
 
     def _shown(self, url: str) -> str:
         return self._redact(where(url) + urlsplit(url).path)
+
+
+@simulates(HttpRequest)
+class HttpRequestSimulated(HttpRequest):
+    """The same request, put together and checked as ever, to a service that keeps resources of its own.
+
+    An http_response that the scenario gives is the service's answer: one of another status fails as it would.
+    """
+
+    def __init__(self, settings: HttpSettings, simulator: Simulator) -> None:
+        super().__init__(settings, simulator)
+        status = settings.expect[0] if settings.expect and 200 not in settings.expect else 200
+        self._simulator = simulator
+        self._caller = self._service = SimulatedService(
+            "http.request", simulator, self._redact, seconds=settings.max_seconds, status=status
+        )
+
+    async def __call__(self, event: AnyWords) -> HttpResponse:
+        """The answer to one event. Raises what HttpRequest does."""
+        scripted = self._simulator.scripted(event)
+        answers = [p for p in scripted or () if isinstance(p, HttpResponse)]
+        self._service.scripted = answers[0] if answers else None
+        return await super().__call__(event)
 
 
 def _encoded(value: str) -> str:

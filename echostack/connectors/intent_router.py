@@ -11,7 +11,7 @@ from echostack.connectors.patterns import Pattern
 from echostack.connectors.values import SlotKind, find
 from echostack.connectors.words import Token, tokenise
 from echostack.core.payloads import Intent, Text
-from echostack.registry import ConnectorSettings, Context, Forward, Latency, connector
+from echostack.registry import ITSELF, ConnectorSettings, Context, Forward, Latency, connector
 
 
 class Route(ConnectorSettings):
@@ -76,7 +76,7 @@ def _ports(settings: Any) -> tuple[str, ...]:
     return (*settings.routes, settings.other) if isinstance(settings, RouterSettings) else ()
 
 
-@connector("intent.router", ports=_ports, latency=Latency(p50=0.5, p95=2), guessable=True)
+@connector("intent.router", ports=_ports, latency=Latency(p50=0.5, p95=2), simulation=ITSELF, guessable=True)
 class IntentRouter:
     """Recognises what the caller wants: an intent by the main port, and the turn itself by the port of that name.
 

@@ -11,7 +11,7 @@ from echostack.connectors.matching import Index, Synonyms
 from echostack.connectors.words import tokenise
 from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import Documents, Text
-from echostack.registry import ConnectorSettings, Context, Latency, connector
+from echostack.registry import ITSELF, ConnectorSettings, Context, Latency, connector
 
 _SUFFIXES: Final = (".md", ".txt", ".rst")
 _MAX_FILE: Final = 1_000_000  # bytes
@@ -57,7 +57,7 @@ class KnowledgeSettings(ConnectorSettings):
         return self
 
 
-@connector("knowledge.search", latency=Latency(p50=2, p95=15))
+@connector("knowledge.search", latency=Latency(p50=2, p95=15), simulation=ITSELF)
 class KnowledgeSearch:
     """Finds the passages that answer a turn, by the words they share with it (BM25), best first.
 

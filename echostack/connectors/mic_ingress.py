@@ -44,7 +44,7 @@ class MicIngress:
 
     There is no echo cancellation here: with a loudspeaker in the same room, use a headset.
 
-    Simulated: the scripted caller's audio.
+    Simulated: by the scenario's caller.
     """
 
     NAME = "ingress.mic"

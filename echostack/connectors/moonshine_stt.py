@@ -78,8 +78,7 @@ class MoonshineStt:
     the inbox is left to its own policy. Cancelling it loses the turn that was going on and nothing else; what the
     model is working on is finished in its thread and thrown away. An interruption of the agent does not disturb it.
 
-    Simulated: scripted words become partials as they are spoken and a text ``endpoint_ms`` after the last, plus
-    the latency of these figures; scripted audio runs through the model itself.
+    Simulated: by a recogniser that hears the scripted words.
     """
 
     def __init__(self, settings: MoonshineSttSettings, context: Context) -> None:

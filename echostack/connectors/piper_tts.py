@@ -51,8 +51,7 @@ class PiperTts:
     Cancelling it takes effect between sentences at the latest: what is being computed is finished in its thread,
     at most some twenty words, and thrown away. ``open`` loads the voice before the first message needs it.
 
-    Simulated: silence of the length that the words would take (14 characters a second), after the latency of these
-    figures.
+    Simulated: by a synthesiser of audio of the right length.
     """
 
     def __init__(self, settings: PiperTtsSettings, context: Context) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +13,7 @@ from typing import Any, Final
 from pydantic.fields import FieldInfo
 
 from echostack.connectors import BUILTIN
-from echostack.registry import ConnectorSettings, ConnectorSpec, Registry
+from echostack.registry import ConnectorSettings, ConnectorSpec, Registry, StandIn, stand_in
 
 BEGIN: Final = "<!-- reference: begin (written by python -m echostack.connectors.reference) -->"
 END: Final = "<!-- reference: end -->"
@@ -51,6 +52,7 @@ def _one(spec: ConnectorSpec) -> list[str]:
             "",
             f"Usually {spec.latency.p50:g} ms to its first output, {spec.latency.p95:g} ms at the 95th percentile.",
         ]
+    lines += ["", f"Simulated: {_simulated(spec)}"]
     fields = spec.settings.model_fields
     if not fields:
         return [*lines, "", "No settings."]
@@ -61,6 +63,16 @@ def _one(spec: ConnectorSpec) -> list[str]:
         if inner is not None:
             lines += _rows(inner.model_fields, f"{field.alias or name}.*.")
     return lines
+
+
+def _simulated(spec: ConnectorSpec) -> str:
+    found = stand_in(spec)
+    if found is StandIn.ITSELF:
+        return "it runs as it is."
+    if found is StandIn.OWN:
+        about = inspect.cleandoc(spec.simulation.__doc__ or "its own simulation.").split("\n\n", 1)[0]
+        return f"{about[:1].lower()}{about[1:]}".replace("\n", " ")
+    return f"{found.value}."
 
 
 def _rows(fields: dict[str, FieldInfo], prefix: str) -> list[str]:

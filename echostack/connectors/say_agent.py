@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from echostack.connectors.plain import AnyWords, plain
 from echostack.connectors.template import Template
 from echostack.core.payloads import AgentMessage
-from echostack.registry import ConnectorSettings, Context, connector
+from echostack.registry import ITSELF, ConnectorSettings, Context, connector
 
 
 class SaySettings(ConnectorSettings):
@@ -37,7 +37,7 @@ class SaySettings(ConnectorSettings):
         return value
 
 
-@connector("say.agent")
+@connector("say.agent", simulation=ITSELF)
 class SayAgent:
     """Says a fixed line whenever an event reaches it, with fields of the payload and slots of the call put in.
 

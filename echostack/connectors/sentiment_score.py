@@ -11,7 +11,7 @@ from pydantic import Field
 
 from echostack.connectors.words import NEGATIONS, Token, listed, stem, tokenise
 from echostack.core.payloads import Sentiment, Text
-from echostack.registry import ConnectorSettings, Latency, connector
+from echostack.registry import ITSELF, ConnectorSettings, Latency, connector
 
 _STRONGER: Final = frozenset(listed("very really so extremely absolutely totally completely too incredibly truly such"))
 _WEAKER: Final = frozenset(listed("slightly somewhat bit little kind sort fairly quite rather almost barely"))
@@ -28,7 +28,7 @@ class SentimentSettings(ConnectorSettings):
     """More words and their weights from -4 (bad) to 4 (good); they go before the shipped ones."""
 
 
-@connector("sentiment.score", latency=Latency(p50=0.1, p95=0.3))
+@connector("sentiment.score", latency=Latency(p50=0.1, p95=0.3), simulation=ITSELF)
 def score(turn: Text, settings: SentimentSettings) -> Sentiment | None:
     """Scores how a turn was meant, -1 (bad) to 1 (good), by a lexicon with negation and emphasis.
 

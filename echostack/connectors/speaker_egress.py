@@ -40,7 +40,7 @@ class SpeakerEgress(AudioSink):
     the device does not keep up, the oldest goes, counted in ``dropped`` samples and told in the log at the end.
     A machine without a loudspeaker, or without PortAudio, raises one ConnectorFailure from ``open``.
 
-    Simulated: the engine's clock plays.
+    Simulated: by a far end that knows to the sample what was heard.
     """
 
     NAME = "egress.speaker"

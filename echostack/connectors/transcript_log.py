@@ -13,7 +13,7 @@ import msgspec
 
 from echostack.connectors.wav import file_trouble, refuse
 from echostack.core.payloads import Committed, PlayoutFinished, Text, TranscriptEntry
-from echostack.registry import ConnectorSettings, Context, Inbox, Out, connector
+from echostack.registry import ConnectorSettings, Context, Inbox, Out, Simulator, connector, simulates
 
 
 class TranscriptSettings(ConnectorSettings):
@@ -57,16 +57,21 @@ class TranscriptLog:
             entry = self._entry(event.payload, event.time)
             if entry is None:
                 continue
-            if self._settings.path is not None:
-                record = {
-                    "session": self._context.session, "role": entry.role, "text": entry.text, "start": entry.start,
-                    "end": entry.end, "cut": entry.cut, "wall": self._context.clock.wall(),
-                }  # fmt: skip
-                line = msgspec.json.encode(record)
-                await self._context.compute.run(_append, self._settings.path, line, self._settings.fsync)
+            await self._keep(entry)
             if self._settings.log:
                 self._context.log("transcript", role=entry.role, text=entry.text, cut=entry.cut)
             yield Out(entry, cause=event)
+
+    async def _keep(self, entry: TranscriptEntry) -> None:
+        """Append ``entry`` to the file, when there is one."""
+        if self._settings.path is None:
+            return
+        record = {
+            "session": self._context.session, "role": entry.role, "text": entry.text, "start": entry.start,
+            "end": entry.end, "cut": entry.cut, "wall": self._context.clock.wall(),
+        }  # fmt: skip
+        line = msgspec.json.encode(record)
+        await self._context.compute.run(_append, self._settings.path, line, self._settings.fsync)
 
     def _entry(self, payload: object, time: float) -> TranscriptEntry | None:
         match payload:
@@ -87,6 +92,22 @@ class TranscriptLog:
             return None
         self._cut = heard if cut else ""
         return TranscriptEntry("agent", heard, max(0.0, start), end, cut)
+
+
+@simulates(TranscriptLog)
+class TranscriptLogSimulated(TranscriptLog):
+    """The same transcript, kept in the store, one write a line; no file is touched."""
+
+    def __init__(self, settings: TranscriptSettings, simulator: Simulator) -> None:
+        super().__init__(settings, simulator)
+        self._store = simulator.store
+
+    async def open(self) -> None:
+        """There is no file to make."""
+
+    async def _keep(self, entry: TranscriptEntry) -> None:
+        line = {"role": entry.role, "text": entry.text, "start": entry.start, "end": entry.end, "cut": entry.cut}
+        self._store.write(line)
 
 
 def append_line(path: Path, line: bytes, fsync: bool = False) -> None:

@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 import msgspec
 from pydantic import Field, SecretStr, field_validator
 
-from echostack.connectors.http_call import HttpCaller, Redactor, check_url
+from echostack.connectors.http_call import HttpCaller, Redactor, Service, check_url
+from echostack.connectors.http_simulated import SimulatedService
 from echostack.connectors.plain import AnyWords, plain
 from echostack.core.events import Event
-from echostack.registry import ConnectorSettings, Context, Latency, connector
+from echostack.registry import ConnectorSettings, Context, Latency, Simulator, connector, simulates
 
 _MAX_ANSWER = 64_000  # bytes; what a webhook answers is not read further
 
@@ -53,8 +54,9 @@ class WebhookSend:
         parts = urlsplit(settings.url.get_secret_value())
         secrets = [settings.url, *settings.headers.values(), *([settings.secret] if settings.secret else [])]
         secrets += [SecretStr(part) for part in (parts.path, parts.path.strip("/"), parts.query)]
-        self._caller = HttpCaller(
-            "webhook.send", context, Redactor(secrets), seconds=settings.max_seconds, max_bytes=_MAX_ANSWER
+        self._redact = Redactor(secrets)
+        self._caller: Service = HttpCaller(
+            "webhook.send", context, self._redact, seconds=settings.max_seconds, max_bytes=_MAX_ANSWER
         )
 
     async def open(self) -> None:
@@ -83,6 +85,15 @@ class WebhookSend:
         answer = await self._caller.send("POST", self._settings.url.get_secret_value(), headers, body)
         if not 200 <= answer.status < 300:
             raise self._caller.unexpected(answer)
+
+
+@simulates(WebhookSend)
+class WebhookSendSimulated(WebhookSend):
+    """The same request to an address that takes it down: one write an event."""
+
+    def __init__(self, settings: WebhookSettings, simulator: Simulator) -> None:
+        super().__init__(settings, simulator)
+        self._caller = SimulatedService("webhook.send", simulator, self._redact, seconds=settings.max_seconds)
 
 
 def signature(secret: str, at: int, body: bytes) -> str:

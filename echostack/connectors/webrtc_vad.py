@@ -47,8 +47,7 @@ class WebrtcVad:
     comes, and starts the detection anew. Times are session seconds, told from the position in the audio: a frame
     that arrives late does not move them. Raises ConnectorFailure at a rate that the detector does not know.
 
-    Simulated: the same code, on the simulated caller's audio; where a scenario gives words without audio, the
-    edges come from the times of the words, with the delays of these settings.
+    Simulated: by a detector of the scripted voice.
     """
 
     NAME = "webrtc.vad"

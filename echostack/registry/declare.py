@@ -2,12 +2,14 @@
 
 Consumed kinds are the payload annotations of the first data parameter (``Inbox[...]`` for a STREAM), produced
 ones those of the return annotation; unions, Optional, list, Iterator, AsyncIterator, Out and Forward are seen
-through. A wrong declaration raises InvalidConnector when the module is imported, never in a call.
+through. A wrong declaration raises InvalidConnector when the module is imported, never in a call. A connector's own
+simulation is read in the same way.
 """
 
 from __future__ import annotations
 
 import collections.abc as cabc
+import dataclasses
 import inspect
 import types
 import typing
@@ -20,12 +22,14 @@ from echostack.core.events import Event
 from echostack.core.kinds import Payload
 from echostack.core.payloads import AudioChunk, AudioChunkStream
 from echostack.registry.context import Context, Forward, Inbox, Out
+from echostack.registry.simulated import ITSELF, Simulator
 from echostack.registry.sink import AudioSink
 from echostack.registry.spec import ConnectorSettings, ConnectorSpec, Form, Latency, NoSettings
 
 T = TypeVar("T", bound=Callable[..., Any])
 
 SPEC = "__echostack_spec__"
+_CALLED = (Form.SYNC, Form.ASYNC, Form.GENERATOR)
 _SEQUENCES = (
     cabc.Iterator, cabc.Iterable, cabc.Generator, cabc.AsyncIterator, cabc.AsyncIterable, cabc.AsyncGenerator,
     cabc.Sequence, list, tuple,
@@ -78,10 +82,63 @@ def connector(
             about=inspect.cleandoc(target.__doc__ or "").split("\n\n", 1)[0].replace("\n", " "),
             **{"alternatives": alternatives, **read},
         )
+        own_simulation(spec)
         setattr(target, SPEC, spec)
         return target
 
     return declare
+
+
+def simulates(target: Any) -> Callable[[T], T]:
+    """Declare what it decorates to be the simulation of the connector ``target``, which stands before it in its file.
+
+    Raises InvalidConnector when ``target`` is no connector, or the simulation cannot stand in for it.
+    """
+
+    def declare(simulation: T) -> T:
+        spec = dataclasses.replace(spec_of(target), simulation=simulation)
+        own_simulation(spec)
+        setattr(target, SPEC, spec)
+        if inspect.isclass(simulation):
+            setattr(simulation, SPEC, None)  # one that extends its connector is no connector itself
+        return simulation
+
+    return declare
+
+
+def own_simulation(spec: ConnectorSpec) -> ConnectorSpec | None:
+    """The simulation that a connector brings along, read as a connector: how it is made and called, and in which form.
+
+    None when it brings none (``simulation`` is None or ITSELF). InvalidConnector when it cannot stand in for the
+    connector: another form, other settings, a kind that it does not take or should not make.
+    """
+    target, name = spec.simulation, f"the simulation of {spec.name}"
+    if target is None or target is ITSELF:
+        return None
+    if not callable(target):
+        raise InvalidConnector(f"{name} is a class, a function, ITSELF or None, not {type(target).__name__}")
+    read = _read_class(name, target, True) if inspect.isclass(target) else _read_function(name, target, True)
+    own = ConnectorSpec(**{**_like(spec), **read, "make": target})
+    fits = own.form in _CALLED if spec.form in (Form.ASYNC, Form.GENERATOR) else own.form is spec.form
+    if not fits:
+        raise InvalidConnector(f"{name} is {_a(own.form)}, and the connector {_a(spec.form)}: give it the same form")
+    if not issubclass(spec.settings, own.settings) and own.wants_settings:
+        raise InvalidConnector(f"{name} takes {own.settings.__name__}, and the connector {spec.settings.__name__}")
+    deaf = [p.__kind__.name for p in spec.consumes if p not in own.consumes and own.consumes]
+    if deaf:
+        raise InvalidConnector(f"{name} does not take {', '.join(deaf)}, and the connector does")
+    more = [p.__kind__.name for p in own.produces if p not in spec.produces]
+    if more:
+        raise InvalidConnector(f"{name} makes {', '.join(more)}, and the connector does not")
+    return own
+
+
+def _like(spec: ConnectorSpec) -> dict[str, Any]:
+    return {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec)}
+
+
+def _a(form: Form) -> str:
+    return f"an {form} one" if form is Form.ASYNC else f"a {form} one"
 
 
 def spec_of(target: Any) -> ConnectorSpec:
@@ -96,8 +153,8 @@ def _guessable(target: Any) -> bool:
     return not inspect.isclass(target) or all(callable(getattr(target, m, None)) for m in ("snapshot", "restore"))
 
 
-def _read_function(name: str, function: Callable[..., Any]) -> dict[str, Any]:
-    read = _read_call(name, function)
+def _read_function(name: str, function: Callable[..., Any], simulates: bool = False) -> dict[str, Any]:
+    read = _read_call(name, function, simulates)
     if inspect.isasyncgenfunction(function):
         form = Form.GENERATOR
     elif inspect.iscoroutinefunction(function):
@@ -109,7 +166,7 @@ def _read_function(name: str, function: Callable[..., Any]) -> dict[str, Any]:
     return {**read, "form": form}
 
 
-def _read_class(name: str, cls: type) -> dict[str, Any]:
+def _read_class(name: str, cls: type, simulates: bool = False) -> dict[str, Any]:
     init = inspect.getattr_static(cls, "__init__")
     hints = _hints(name, init) if init is not object.__init__ else {}
     settings: type[ConnectorSettings] = NoSettings
@@ -117,7 +174,7 @@ def _read_class(name: str, cls: type) -> dict[str, Any]:
     for parameter, hint in hints.items():
         if inspect.isclass(hint) and issubclass(hint, ConnectorSettings):
             settings, wants["wants_settings"] = hint, parameter
-        elif hint is Context:
+        elif _is_view(name, parameter, hint, simulates):
             wants["wants_context"] = parameter
     common = {"settings": settings, **wants, "is_class": True}
     if issubclass(cls, AudioSink):
@@ -139,10 +196,10 @@ def _read_class(name: str, cls: type) -> dict[str, Any]:
         keeps = callable(getattr(cls, "interrupted", None))
         rest = {"consumes": consumes, "produces": produces, "forwards": consumes if forwards else ()}
         return {**common, **rest, "form": form, "keeps_running": keeps}
-    call_method = cls.__dict__.get("__call__")
+    call_method = next((c.__dict__["__call__"] for c in cls.__mro__ if "__call__" in c.__dict__), None)
     if call_method is None:
         raise InvalidConnector(f"{name}: a connector class needs run(inbox), run() or __call__(payload)")
-    read = _read_call(name, call_method)
+    read = _read_call(name, call_method, simulates)
     form = (
         Form.GENERATOR
         if inspect.isasyncgenfunction(call_method)
@@ -154,7 +211,14 @@ def _read_class(name: str, cls: type) -> dict[str, Any]:
     return {**common, **kept, "form": form}
 
 
-def _read_call(name: str, function: Callable[..., Any]) -> dict[str, Any]:
+def _is_view(name: str, parameter: str, hint: Any, simulates: bool) -> bool:
+    """Whether a parameter takes the node's view of its session."""
+    if hint is Simulator and not simulates:
+        raise InvalidConnector(f"{name}: {parameter!r} asks for a Simulator, which only a simulation is given")
+    return hint is Context or hint is Simulator
+
+
+def _read_call(name: str, function: Callable[..., Any], simulates: bool = False) -> dict[str, Any]:
     hints = _hints(name, function)
     produces, forwards, single = _payloads(hints.pop("return", None))
     consumes: tuple[type[Payload], ...] = ()
@@ -163,7 +227,7 @@ def _read_call(name: str, function: Callable[..., Any]) -> dict[str, Any]:
     for parameter, hint in hints.items():
         if inspect.isclass(hint) and issubclass(hint, ConnectorSettings):
             settings, wants["wants_settings"] = hint, parameter
-        elif hint is Context:
+        elif _is_view(name, parameter, hint, simulates):
             wants["wants_context"] = parameter
         elif hint is Event:
             wants["wants_event"] = parameter

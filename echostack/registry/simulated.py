@@ -5,20 +5,27 @@ answers with text in tokens, a synthesiser gives audio of the right length, what
 to a store that a scenario can look into. A simulation of one's own is a class or function of the same form as the
 connector (what is called once an event is called once an event), declared beside it:
 
-    def shout_simulated(text: Text, simulator: Simulator) -> AgentMessage: ...
+    @connector("shout.agent", network=True)
+    async def shout(text: Text, settings: ShoutSettings) -> AgentMessage: ...
 
-    @connector("shout.agent", simulation=shout_simulated)
-    def shout(text: Text) -> AgentMessage: ...
+    @simulates(shout)
+    async def shout_simulated(text: Text, settings: ShoutSettings, simulator: Simulator) -> AgentMessage: ...
+
+What stands before the connector can be named in its declaration instead, as ITSELF can:
+``@connector(..., simulation=shout_simulated)``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from echostack.core.kinds import Payload
+from echostack.core.payloads import AudioFrame
 from echostack.registry.context import Context
+from echostack.registry.spec import ConnectorSpec, Form
 
 
 class _Itself:
@@ -72,3 +79,45 @@ class Simulator(Context, Protocol):
 
     def spoken(self, text: str) -> float:
         """Seconds that ``text`` takes to be spoken."""
+
+
+class StandIn(StrEnum):
+    """What a connector is in a simulated call."""
+
+    ITSELF = "itself"
+    OWN = "its own simulation"
+    CALLER = "the scenario's caller"
+    FAR_END = "a far end that knows what was heard"
+    RECOGNISER = "a recogniser that hears the scripted words"
+    DETECTOR = "a detector of the scripted voice"
+    SYNTHESISER = "a synthesiser of audio of the right length"
+    AGENT = "an agent that answers in text"
+    SERVICE = "a service with records of its own"
+
+
+def stand_in(spec: ConnectorSpec) -> StandIn:
+    """What ``spec`` is in a simulated call, by what it declares, or else by its manifest.
+
+    A synchronous connector that declares nothing runs as it is when it is quick and local, acts on nothing outside,
+    needs no package, and has nothing to do with audio, which in a simulated call is coded.
+    """
+    if spec.simulation is ITSELF:
+        return StandIn.ITSELF
+    if spec.simulation is not None:
+        return StandIn.OWN
+    if spec.form is Form.SOURCE:
+        return StandIn.CALLER
+    if spec.form is Form.SINK:
+        return StandIn.FAR_END
+    made = {p.__kind__.base for p in spec.produces}
+    if AudioFrame in spec.consumes and "text" in made:
+        return StandIn.RECOGNISER
+    if AudioFrame in spec.consumes and made & {"speech_started", "speech_stopped"}:
+        return StandIn.DETECTOR
+    if "audio_chunk" in made:
+        return StandIn.SYNTHESISER
+    audio = any(p.__kind__.audio for p in (*spec.consumes, *spec.produces))
+    outside = spec.effect or spec.network or bool(spec.packages) or spec.blocking_ms >= 1.0
+    if spec.form is Form.SYNC and not audio and not outside:
+        return StandIn.ITSELF
+    return StandIn.AGENT if "agent_message" in made else StandIn.SERVICE
