@@ -49,6 +49,21 @@ class Ending:
         driver.inbox.close()
         return []
 
+    def must_ask(self, is_source: Callable[[str], bool]) -> bool:
+        """Whether somebody must look for idle drivers to close: the end of the others does not reach every one."""
+        gone, left = set(self._gone), dict(self._open)
+        wave = [n for n, d in self._drivers.items() if is_source(n) or d.inbox.closed]
+        while wave:
+            current = wave.pop()
+            if current in gone:
+                continue
+            gone.add(current)
+            for target in self._onward.get(current, ()):
+                left[target] -= 1
+                if left[target] == 0:
+                    wave.append(target)
+        return any(n not in gone for n in self._drivers)
+
     def close_idle(self, is_source: Callable[[str], bool]) -> bool:
         """Close every inbox still open, if nothing more can reach one; whether that was so.
 

@@ -47,6 +47,16 @@ def make_target(node: PlanNode, context: NodeContext) -> Any:
         raise InvalidConnector(f"{spec.name} cannot be made: {error}") from error
 
 
+def to_open(target: Any) -> bool:
+    """Whether the connector has an ``open`` to wait for."""
+    return _own(target, "open") is not None
+
+
+def to_close(target: Any) -> bool:
+    """Whether the connector has a ``close`` to wait for."""
+    return _own(target, "close") is not None
+
+
 async def opened(target: Any) -> None:
     """Await the connector's ``open``, when it has one."""
     await _maybe(target, "open")
@@ -57,9 +67,17 @@ async def closed(target: Any) -> None:
     await _maybe(target, "close")
 
 
-async def _maybe(target: Any, method: str) -> None:
+def _own(target: Any, method: str) -> Any:
+    if isinstance(target, functools.partial):
+        return None
     call = getattr(target, method, None)
-    if call is not None and not isinstance(target, functools.partial):
+    # What a sink does not say for itself does nothing.
+    return None if getattr(call, "__func__", None) is getattr(AudioSink, method) else call
+
+
+async def _maybe(target: Any, method: str) -> None:
+    call = _own(target, method)
+    if call is not None:
         answer = call()
         if inspect.isawaitable(answer):
             await answer

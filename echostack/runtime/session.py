@@ -19,7 +19,7 @@ from echostack.registry import AudioSink, Turn
 from echostack.runtime.assembly import Assembly, Overrides
 from echostack.runtime.core import Core
 from echostack.runtime.failures import describe
-from echostack.runtime.make import closed, opened
+from echostack.runtime.make import closed, opened, to_close, to_open
 from echostack.runtime.probe import CallView, Probe
 from echostack.runtime.report import stats_of
 from echostack.runtime.stats import Stats
@@ -283,6 +283,8 @@ class Session:
         clock, deadline = self._core.clock, self._core.clock.now() + self._timeouts[0]
         failed: dict[str, EchoStackError] = {}
         for node, target in self._parts.targets.items():
+            if not to_open(target):
+                continue
             seconds = self.plan.nodes[node].policy.timeout
             left = deadline - clock.now()
             patience = left if seconds is None else min(left, seconds)
@@ -311,7 +313,8 @@ class Session:
             return
         doorway = Nursery(self._core.clock, lambda name, error: parts.failures.report(name, error))
         for node, target in reversed(list(parts.targets.items())):
-            doorway.start(closed(target), node)
+            if to_close(target):
+                doorway.start(closed(target), node)
         for node in await doorway.finish(self._timeouts[2]):
             self._late.append(f"{node} (closing)")
             parts.failures.late(node, f"did not close within {self._timeouts[2]:g} s")
@@ -336,11 +339,13 @@ class Session:
                 for name in parts.drivers:
                     if parts.is_source(name):
                         parts.ending.ended(name)
+                poll = _IDLE_POLL if parts.ending.must_ask(parts.is_source) else None
                 while any(not t.done() for t in running.values()):
-                    parts.ending.close_idle(parts.is_source)
+                    if poll is not None:
+                        parts.ending.close_idle(parts.is_source)
                     pending = [t for t in running.values() if not t.done()]
                     if pending:
-                        await asyncio.wait(pending, timeout=_IDLE_POLL, return_when=asyncio.FIRST_COMPLETED)
+                        await asyncio.wait(pending, timeout=poll, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
             for name, task in running.items():
                 if not task.done():

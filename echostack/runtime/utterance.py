@@ -109,7 +109,7 @@ class Utterance:
             need -= len(view)
         self._ready_samples -= wanted
         self.written += wanted
-        return (bytes(parts[0]) if len(parts) == 1 else b"".join(parts)), event
+        return (_bytes(parts[0]) if len(parts) == 1 else b"".join(parts)), event
 
     def _whole_frames(self, frame: int, most: int) -> int:
         """How many samples the frames hold that begin in the audio of the first event, up to ``most``."""
@@ -176,3 +176,9 @@ class Utterance:
         if pcm:
             self._ready.append((memoryview(pcm), event))
             self._ready_samples += len(pcm) // self._format.bytes_per_sample
+
+
+def _bytes(view: memoryview) -> bytes:
+    """What ``view`` shows: its bytes themselves, not a copy of them, when it shows all of them."""
+    whole = view.obj
+    return whole if isinstance(whole, bytes) and len(whole) == len(view) else bytes(view)

@@ -56,6 +56,53 @@ async def test_frames_of_20_ms_go_out_no_further_ahead_than_the_lead() -> None:
 
 
 @virtual
+async def test_a_far_end_may_take_strides_of_audio_and_is_written_to_when_half_its_lead_is_played() -> None:
+    for told in (True, False):
+        async with stage(lead=2.0, stride=1.0) as s:
+            if not told:
+                s.playout.show_played(None)
+            s.say("u", TEN_SECONDS[: 2 * 5 * RATE], "one", final=False)
+            s.say("u", TEN_SECONDS[2 * 5 * RATE :], "two")
+            await s.playout.drained()
+            assert s.sink.writes == [(0.0, RATE), *((float(at), RATE) for at in range(9))]
+            assert s.clock.now() == 10.0
+            assert s.sink.heard == TEN_SECONDS == b"".join(s.written)
+            assert s.played == (TEN_SECONDS if told else b"")
+
+
+@virtual
+async def test_a_stride_waits_for_no_audio_and_holds_whole_frames_of_one_piece() -> None:
+    async with stage(lead=2.0, stride=1.0) as s:
+        s.say("u", numbered(0, 1000), "one", final=False)  # three frames and a bit
+        await s.clock.sleep(0.05)
+        s.say("u", numbered(1000, 1000), "two", final=False)
+        await s.clock.sleep(0.02)
+        s.say("u", numbered(2000, 1000), "three")
+        await s.playout.drained()
+        assert s.sink.writes == [(0.0, 960), (0.05, 320), (0.05, 640), (0.07, 320), (0.07, 760)]
+        assert s.sink.heard == numbered(0, 3000)
+        assert s.clock.now() == 0.1875
+
+
+@virtual
+async def test_what_was_written_in_strides_is_suspended_and_cut_at_the_very_sample() -> None:
+    async with stage(lead=4.0, stride=2.0) as s:
+        s.say("u", TEN_SECONDS, " ".join(["word"] * 10))
+        await s.clock.sleep(1.5)
+        assert s.playout.suspend() == 1.5
+        assert s.sink.clears == [1.5]
+        await s.clock.sleep(0.3)
+        s.playout.resume()
+        await s.clock.sleep(1.0001)
+        s.epoch += 1
+        assert s.playout.cut() == 1
+        await s.clock.sleep(1.0)
+        samples = 2 * RATE + RATE // 2 + 1
+        assert s.sink.heard == TEN_SECONDS[: 2 * samples] == bytes(s.played)
+        assert [(h.cut, h.seconds, h.text) for h in s.finished] == [(True, samples / RATE, "word word")]
+
+
+@virtual
 async def test_an_hour_of_speech_is_written_on_time_to_the_last_frame() -> None:
     rate = 22_050  # 20 ms are 441 samples, no whole number of microseconds each
     async with stage(AudioFormat(rate), max_ahead=1.0) as s:
