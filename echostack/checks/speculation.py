@@ -110,10 +110,11 @@ def _reason(node: str, behind: Iterable[tuple[ConnectorSpec, object]]) -> str:
 def _ears(work: Work) -> list[str]:
     """Recognisers, a choice of them once, that say what they hear before the turn is over."""
     found: dict[str, None] = {}
+    in_pieces = work.graph.turns.end_by != "recogniser"  # then a recogniser's turns are pieces of the caller's
     for name in work.nodes:
         specs = work.specs(name)
-        early = any(p in s.produces for s in specs for p in (TextPartial, TextSegment))
-        if early and all(AudioFrame in s.consumes and Text in s.produces for s in specs):
+        early = in_pieces or any(p in s.produces for s in specs for p in (TextPartial, TextSegment))
+        if specs and early and all(AudioFrame in s.consumes and Text in s.produces for s in specs):
             found[work.end(name)] = None
     return list(found)
 

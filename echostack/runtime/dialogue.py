@@ -140,6 +140,9 @@ class Dialogue:
                 observers = self._observers(node, node.spec, payload, on)
                 if observers:
                     found.setdefault(node.id, {})[payload] = observers
+            if self._guesses_by(node) and node.id in self.keepers:
+                # The keeper makes pieces of what a recogniser takes for turns, whether it makes such itself or not.
+                found.setdefault(node.id, {}).setdefault(TextSegment, [self._guess])
         return found
 
     def _observers(
@@ -159,13 +162,17 @@ class Dialogue:
             observers.append(self._mark)
         if payload in (Text, TextPartial, TextSegment) and AudioFrame in spec.consumes:
             observers.append(self._words)
-            if self._plan.speculate is not None and (node.choice or node.id) in self._plan.speculate.ears:
+            if self._guesses_by(node):
                 observers.append(self._guess)
         if payload is Text and not self._plan.scopes:
             observers.append(self._hear)
         if payload is CallEnded:
             observers.append(self._end_asked)
         return observers
+
+    def _guesses_by(self, node: PlanNode) -> bool:
+        """Whether the turn is guessed from the words of ``node``."""
+        return self._plan.speculate is not None and (node.choice or node.id) in self._plan.speculate.ears
 
     # -- ears --------------------------------------------------------------------------------------------------
 
