@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextvars import ContextVar
+from functools import cached_property
 from typing import Any, Protocol
 
 import structlog
@@ -54,11 +55,21 @@ class NodeContext:
         self.session = core.session
         self.clock: Clock = core.clock
         self.compute: Compute = core.compute
-        self.random: random.Random = core.random_for(node)
+        self._core = core
         self._conversation = conversation
         self.latest: Event | None = None
         self._emit = emit
-        self._logger = structlog.get_logger("echostack").bind(session=core.session, node=node)
+
+    # Made when first asked for: most nodes draw nothing and log nothing, and a search opens a great many calls.
+
+    @cached_property
+    def random(self) -> random.Random:
+        """The node's own generator."""
+        return self._core.random_for(self.node)
+
+    @cached_property
+    def _logger(self) -> Any:
+        return structlog.get_logger("echostack").bind(session=self.session, node=self.node)
 
     def begin(self, event: Event) -> Work:
         """Say what the running task works on from here on; the answer's ``event`` may be moved on by its owner."""
@@ -157,9 +168,12 @@ class StreamInbox:
     async def _next(self) -> Event:
         inbox = self._inbox
         while not self._retired:
-            event = self._again.pop(0) if self._again else inbox.take_nowait() or await inbox.take()
+            event = self._again.pop(0) if self._again else inbox.take_nowait()
             if event is None:
-                break
+                if inbox.closed:
+                    break
+                await inbox.more()
+                continue
             if self._core.epochs.current(event):
                 self._on_taken(event)
                 return event

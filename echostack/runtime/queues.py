@@ -227,17 +227,21 @@ class Inbox:
 
     async def take(self) -> Event | None:
         """The next event; None once the inbox is closed and empty. Cancelling it loses no event."""
-        while True:
+        event = self.take_nowait()
+        while event is None and not self._closed:
+            await self.more()
             event = self.take_nowait()
-            if event is not None or self._closed:
-                return event
-            waiter = self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await waiter
-            finally:
-                # A cancelled take may be cleaned up after its successor has begun to wait.
-                if self._waiter is waiter:
-                    self._waiter = None
+        return event
+
+    async def more(self) -> None:
+        """Wait until something is put, or the inbox is closed; for whoever has just found it empty and open."""
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await waiter
+        finally:
+            # A cancelled take may be cleaned up after its successor has begun to wait.
+            if self._waiter is waiter:
+                self._waiter = None
 
     def close(self) -> None:
         """No more will be put; what is held can still be taken."""
