@@ -97,7 +97,7 @@ def runs(pcm: bytes, rate: int, channels: int = 1) -> Iterator[tuple[int, int]]:
     if not count:
         return
     first = int.from_bytes(pcm[:2], "little", signed=True)
-    if pcm == coded(first, count, channels):  # a frame inside a word, as most are
+    if pcm == pcm[: 2 * channels] * count:  # a frame inside a word, as most are
         yield first, count
         return
     samples = np.frombuffer(pcm, dtype="<i2")[::channels]

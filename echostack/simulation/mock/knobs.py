@@ -68,3 +68,10 @@ def ratio(settings: Any, name: str) -> float:
 def none(settings: Any, names: tuple[str, ...]) -> bool:
     """Whether the first of ``names`` that the settings have is 0."""
     return seconds(settings, names, 1.0) == 0.0
+
+
+def number(settings: Any, name: str, default: float) -> float:
+    """The setting ``name``, when it is a number above 0."""
+    value = getattr(settings, name, None)
+    sensible = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+    return float(value) if sensible and value is not None else default

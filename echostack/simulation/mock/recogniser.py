@@ -153,7 +153,7 @@ class SimulatedRecogniser:
         """A turn is over: its text, or what the scenario says in its place, is due after the latency."""
         scripted = self._simulator.scripted(turn.text)
         now = self._simulator.clock.now()
-        due = max(now + self._beyond_endpoint(), self._last_due)  # turns never overtake each other
+        due = max(now + self._beyond_endpoint(scripted), self._last_due)  # turns never overtake each other
         self._last_due = due
         text = msgspec.structs.replace(turn.text, waited_ms=round((due - turn.text.end) * 1000, 3))
         answers = [_heard(payload, text) for payload in ((text,) if scripted is None else scripted)]
@@ -175,11 +175,13 @@ class SimulatedRecogniser:
             elif TextSegment in self._produces:
                 self._put(_as_segment(payload), event)
 
-    def _beyond_endpoint(self) -> float:
+    def _beyond_endpoint(self, scripted: tuple[Payload, ...] | None) -> float:
         drawn = self._simulator.latency()
         script = self._world.script(self._simulator.node)
-        if script is not None and script.delay is not None:
-            return drawn
+        if script is not None:
+            said = [payload.text for payload in scripted or () if isinstance(payload, Text)]
+            if script.delay is not None or any(r.delay is not None and r.say in said for r in script.replies):
+                return drawn
         return max(0.0, drawn - self._habits.endpoint)
 
     def _drop_timers(self) -> None:
