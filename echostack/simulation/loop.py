@@ -408,20 +408,22 @@ def run_virtual(
     except BaseException:
         main.close()
         raise
-    try:
+    # Around all of it, because the garbage collector must not run between the program's end and its clean-up either.
+    with guarded():
         try:
-            result = loop.run_until_complete(main)
+            try:
+                result = loop.run_until_complete(main)
+            finally:
+                _cancel_leftovers(loop)
+                loop.run_until_complete(loop.shutdown_asyncgens())
+        except NotVirtual:
+            raise
+        except Exception as error:
+            if loop.refused:
+                raise loop.refused[0] from error
+            raise
         finally:
-            _cancel_leftovers(loop)
-            loop.run_until_complete(loop.shutdown_asyncgens())
-    except NotVirtual:
-        raise
-    except Exception as error:
-        if loop.refused:
-            raise loop.refused[0] from error
-        raise
-    finally:
-        loop.close()
+            loop.close()
     if loop.refused:
         raise loop.refused[0]
     if loop.unhandled:
