@@ -8,10 +8,10 @@ import pytest
 
 import echostack.api as echostack
 from echostack.core.kinds import Overflow
-from echostack.core.payloads import AudioFrame, Data, SpeechStarted, Text
-from echostack.plan import Plan, PlanEdge
+from echostack.core.payloads import AgentMessage, AudioFrame, Data, SpeechStarted, Text
+from echostack.plan import Plan, PlanEdge, SpeculatePlan
 from echostack.registry import Latency, connector
-from tests.runtime.cast import CALL, hears, registry
+from tests.runtime.cast import CALL, Pace, hears, registry
 
 
 @connector("acme.quick")
@@ -158,3 +158,16 @@ def test_a_plan_cannot_be_changed() -> None:
 def test_the_latency_path_is_the_slowest_way_from_ear_to_mouth() -> None:
     assert [node for node, _, _ in plan(CALL).latency] == ["ear.stt", "acme.agent", "acme.tts", "egress.line"]
     assert plan(hears("ear.stt -> acme.fetch")).latency == ()
+
+
+def test_who_begins_on_a_guess_is_in_the_plan() -> None:
+    @connector("acme.agent")
+    async def agent(text: Text, settings: Pace) -> AgentMessage: ...
+
+    def guessing(on: str) -> SpeculatePlan | None:
+        return echostack.compile(f"{CALL}speculate: {on}\n", registry=registry(agent), env={}).plan.speculate
+
+    assert guessing("off") is None
+    assert guessing("{on: model, stable_for: 50ms}") == SpeculatePlan(
+        "model", 0.05, ("ear.stt",), ("acme.agent",), (), ()
+    )

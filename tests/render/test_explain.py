@@ -8,7 +8,7 @@ from dataclasses import replace
 from echostack.core.kinds import Overflow
 from echostack.core.payloads import AgentMessagePartial, AudioChunkStream, AudioFrame, SpeechStarted, Text
 from echostack.language.document import BargeInDecl, NodePolicy, TurnsDecl
-from echostack.plan.model import Island, Plan, PlanEdge, PlanNode, QueuePlan, ScopePlan
+from echostack.plan.model import Island, Plan, PlanEdge, PlanNode, QueuePlan, ScopePlan, SpeculatePlan
 from echostack.render import explain, explain_text, picture
 from echostack.render.model import FrameKind
 from tests.render.samples import SPECS, small
@@ -139,6 +139,23 @@ def test_who_ends_a_turn_is_named() -> None:
         "0.7 s of silence by the voice activity end the caller's turn"
     )
     assert explain(replace(plan(), turns=TurnsDecl("smart.turn"))).turns == "smart.turn ends the caller's turn"
+
+
+def test_who_begins_on_a_guess_is_named() -> None:
+    assert explain(plan()).speculation == ""
+    one = SpeculatePlan("model", 0.2, ("moonshine.stt",), ("faq.agent",), (), ())
+    two = replace(one, on="synthesis", stable_for=0.05, synthesisers=("piper.tts",))
+    told = explain(replace(plan(), speculate=one))
+    assert told.speculation == (
+        "faq.agent begins on a guess of the turn, when the words of moonshine.stt have not changed for 200 ms"
+    )
+    assert explain(replace(plan(), speculate=two)).speculation == (
+        "faq.agent, piper.tts begin on a guess of the turn, when the words of moonshine.stt have not changed for 50 ms"
+    )
+    assert (
+        "Turns\n  the recogniser ends the caller's turn\n"
+        "  faq.agent begins on a guess of the turn, when the words of moonshine.stt have not changed for 200\n    ms\n"
+    ) in explain_text(told)
 
 
 def test_a_fallback_tells_its_members_and_their_rest() -> None:
