@@ -89,7 +89,7 @@ class Assembly:
         if plan.speculate is not None:
             self.dialogue.speculation = Speculation(
                 core, plan, plan.speculate, self.dialogue.conversation, fused, self.drivers,
-                lambda: self.dialogue.replying,
+                lambda: self.dialogue.replying, self.failures.report,
             )  # fmt: skip
         self.ending = Ending(plan, self.drivers)
 
@@ -163,7 +163,7 @@ class Assembly:
     def _origin(self, node: str) -> Event:
         """The cause of what a node says of itself: none, in the present epoch of the scope that the node is in."""
         scope = self.plan.nodes[node].scope
-        return restamp(self.core.root, scope, self.core.epochs.numbers[scope])
+        return restamp(self.core.root, scope, self.core.epochs.numbers[scope]) if scope else self.core.root
 
     def abandon(self) -> None:
         """The caller is gone: nothing of what is thought or said matters any more; effects that began go on."""
