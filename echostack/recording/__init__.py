@@ -14,6 +14,7 @@ from echostack.recording.format import (
 )
 from echostack.recording.reader import Recording
 from echostack.recording.recorder import Recorder
+from echostack.recording.redacted import redact
 
 __all__ = [
     "VERSION",
@@ -28,4 +29,5 @@ __all__ = [
     "Recording",
     "RecordingError",
     "StateEntry",
+    "redact",
 ]

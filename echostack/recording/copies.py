@@ -7,20 +7,23 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from pydantic import BaseModel
 
-from echostack.core.span import Span
+from echostack.core.span import Source, Span
 from echostack.graph.model import Graph
 from echostack.language.document import Document, EnvRef, Mapping_, Scalar, Sequence_, Value
 from echostack.language.source import Places
 from echostack.recording.format import MASK
 from echostack.recording.secrets import Leaf, leaves, without_secrets_in_comments
+from echostack.recording.texts import redact_source
 
 
 class Copier:
     """Copies the files of one graph. models: settings' models of connectors by name; secrets: what the call knows to
-    be secret, masked wherever it stands."""
+    be secret, masked wherever it stands. redact: take out the texts as well."""
 
-    def __init__(self, graph: Graph, models: Mapping[str, type[BaseModel]], secrets: Iterable[str] = ()) -> None:
-        self._models = models
+    def __init__(
+        self, graph: Graph, models: Mapping[str, type[BaseModel]], secrets: Iterable[str] = (), *, redact: bool = False
+    ) -> None:
+        self._models, self._redact = models, redact
         self._graph = graph
         self._secrets = tuple(secrets)
         declared = [leaf for document in graph.documents for leaf in self._leaves(document)]
@@ -54,7 +57,14 @@ class Copier:
             for written in (json.dumps(secret), json.dumps(secret, ensure_ascii=False)):
                 text = text.replace(written[1:-1], MASK)
             text = text.replace(secret, MASK)
-        return text
+        return redact_source(Source(source.file, text), self._named(document)) if self._redact else text
+
+    def _named(self, document: Document) -> dict[str, frozenset[str]]:
+        """By connector, the settings whose text is one of a few names."""
+        return {
+            name: frozenset(x.path for x in leaves(declared.settings, self._models.get(declared.use)) if x.named)
+            for name, declared in document.connectors.items()
+        }
 
     def _leaves(self, document: Document) -> Iterator[Leaf]:
         """Everything that may be set in one file, used or not."""

@@ -79,7 +79,7 @@ def redacted_header(header: Header) -> Header:
 def copier_of(plan: Plan, secrets: Sequence[str], *, redact: bool = False) -> Copier:
     """What copies the plan's files."""
     models = {n.spec.name: n.spec.settings for n in plan.nodes.values() if n.spec is not None}
-    return Copier(plan.checked.graph, models, secrets)
+    return Copier(plan.checked.graph, models, secrets, redact=redact)
 
 
 def write_graph(plan: Plan, folder: Path, copier: Copier) -> tuple[FileHead, ...]:
