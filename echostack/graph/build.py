@@ -60,6 +60,7 @@ def build(document: Document, findings: Findings, *, root: Path | None = None) -
         interfaces[0],
         ends.declared(),
         document.speculate,
+        document.tests,
     )
 
 

@@ -29,11 +29,13 @@ NAME_TAKEN: Final = Code("E0321", "one name stands for an import and for a conne
 IMPORT_SUFFIX: Final = Code("E0322", "an import is not a .echo or .json file")
 REPEATED_MEMBER: Final = Code("E0323", "a choice names one member twice")
 IMPORT_UNREADABLE: Final = Code("E0324", "an imported file cannot be read")
+TESTED_NOT_FOUND: Final = Code("E0325", "the graph of a file of scenarios is not there")
+TESTED_OUTSIDE: Final = Code("E0326", "a file of scenarios leads out of the project's folder")
 
 CODES: Final[tuple[Code, ...]] = (
     NO_SUCH_FORM, WRONG_PLACE, UNDECLARED, STRAY_STAR, BAD_USE, BAD_NAME, STRAY_PORT, BAD_MEMBER, TWO_CHOICES,
     IMPORT_WITHOUT_PORT, UNKNOWN_INTERFACE_PORT, NO_INTERFACE, BAD_INTERFACE, IMPORT_NOT_FOUND, IMPORT_OUTSIDE,
     IMPORT_CYCLE, IMPORT_DEPTH, TOO_LARGE, BAD_OVERRIDE, NAME_TAKEN, IMPORT_SUFFIX, REPEATED_MEMBER,
-    IMPORT_UNREADABLE,
+    IMPORT_UNREADABLE, TESTED_NOT_FOUND, TESTED_OUTSIDE,
 )  # fmt: skip
 """Every code of this stage, in order."""

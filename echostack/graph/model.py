@@ -26,6 +26,7 @@ from echostack.language.document import (
     TurnsDecl,
 )  # fmt: skip
 from echostack.language.guard import Guard
+from echostack.language.scenario import Scenario
 
 
 class NodeRole(StrEnum):
@@ -107,6 +108,7 @@ class Graph:
     interface: InterfaceDecl | None = None
     declared: Mapping[str, Provenance] = field(default_factory=dict)  # names under connectors:, used or not
     speculate: SpeculateDecl = SpeculateDecl()
+    scenarios: tuple[Scenario, ...] = ()  # of the opened file; those of imported ones are their own
 
     @property
     def nodes(self) -> Mapping[str, Node]:

@@ -5,7 +5,8 @@ from echostack.language.durations import format_duration, parse_duration
 from echostack.language.format import format_text
 from echostack.language.printing import guard_text, rule_text
 from echostack.language.reader import read_document
-from echostack.language.schema import json_schema
+from echostack.language.scenario_file import read_file, read_scenarios
+from echostack.language.schema import json_schema, scenarios_schema
 from echostack.language.source import MAX_BYTES, decode_source, read_source
 
 __all__ = [
@@ -18,6 +19,9 @@ __all__ = [
     "json_schema",
     "parse_duration",
     "read_document",
+    "read_file",
+    "read_scenarios",
     "read_source",
     "rule_text",
+    "scenarios_schema",
 ]

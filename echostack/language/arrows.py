@@ -9,6 +9,7 @@ meant; its finding keeps the file from running.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from echostack.core.diagnostic import Code, Diagnostic, Findings
 from echostack.core.span import Span
 from echostack.language import codes
 from echostack.language.ast import Arrow, Choice, Ref, Rule, RuleOptions, Stage
+from echostack.language.guard import Else, Expression
 from echostack.language.guards import build_guard
 from echostack.language.mistakes import diagnose, mend
 from echostack.resources import folder
@@ -115,6 +117,60 @@ def parse_ref(text: str, place: Place, findings: Findings) -> Ref | None:
         )
     )
     return None
+
+
+_NOT_IN_A_CONDITION: Final = frozenset(
+    {"GUARD_OPEN", "GUARD_END", "GUARD_SPLIT", "GUARD_SPLIT_OPEN", "ARROW", "LONG_ARROW", "ODD_ARROW"}
+)
+
+
+def parse_condition(text: str, place: Place, findings: Findings) -> Expression | None:
+    """A guard without its arrow: ``confidence < 0.4 and "lunch" in text``. None, with findings, when it is none."""
+    if not text.strip():
+        findings.add(
+            Diagnostic(
+                codes.GUARD_EMPTY, "an empty condition", place(0, len(text)),
+                help="write a condition, such as `confidence < 0.4`, or leave it out",
+            )
+        )  # fmt: skip
+        return None
+    if len(text) > MAX_RULE:
+        message = f"a condition of {len(text):,} characters: {MAX_RULE:,} are the most"
+        findings.add(Diagnostic(codes.RULE_TOO_LONG, message, place(0, 1), help="say it more simply"))
+        return None
+    interactive, found = _lex(text)
+    for token in found:
+        span = place(token.start_pos or 0, token.end_pos or 0)
+        if token.type in _NOT_IN_A_CONDITION:
+            message, help_ = f"`{token}` has no place in a condition", "write the condition alone: `confidence < 0.4`"
+            findings.add(Diagnostic(codes.ODD_CHARACTER, message, span, help=help_))
+            return None
+        if token.type == "ELSE" or str(token) in ("Else", "ELSE"):
+            message, help_ = "`else` is no condition by itself", "write the condition that is meant"
+            findings.add(Diagnostic(codes.ELSE_COMBINED, message, span, help=help_))
+            return None
+    # The grammar knows guards on arrows only, so the condition is put on one.
+    head = [_made("NAME", "a", 0), _made("GUARD_OPEN", "-[", 0)]
+    tail = [_made("GUARD_END", "]->", len(text)), _made("NAME", "b", len(text))]
+    tokens = mend([*head, *found, *tail], text, place, findings)
+    if tokens is None:
+        return None
+    for index, token in enumerate(tokens):
+        try:
+            interactive.feed_token(token)
+        except UnexpectedInput:
+            told = diagnose(tokens, index, text, place)
+            unclosed = told.code is codes.GUARD_PARENTHESIS and "]->" in told.help
+            findings.add(replace(told, help="write `)` at its end") if unclosed else told)
+            return None
+    tree = interactive.feed_eof(tokens[-1])  # type: ignore[no-untyped-call]
+    arrow = tree.children[1]
+    guard = build_guard(arrow.children[1], place, findings)
+    return None if isinstance(guard, Else) else guard
+
+
+def _made(kind: str, text: str, at: int) -> Token:
+    return Token(kind, text, start_pos=at, end_pos=at)
 
 
 def _lex(text: str) -> tuple[InteractiveParser, list[Token]]:

@@ -60,6 +60,13 @@ NOT_A_RULE: Final = Code("E0145", "an item of the pipeline that is no rule")
 OPTIONS_ON_CHAIN: Final = Code("E0146", "options on a rule of several arrows")
 BAD_OPTIONS: Final = Code("E0147", "options that are no mapping")
 
+# Scenarios.
+NO_FORM: Final = Code("E0150", "an item without the key that says what it is")
+TWO_FORMS: Final = Code("E0151", "two items in one")
+NOT_TOGETHER: Final = Code("E0152", "keys that cannot stand together")
+SCENARIO_TWICE: Final = Code("E0153", "two scenarios of one name")
+SCENARIO_FILE: Final = Code("E0154", "a file of scenarios in the place of a graph")
+
 # Arrows.
 FAT_ARROW: Final = Code("E0201", "=> for an arrow")
 LONG_ARROW: Final = Code("E0202", "--> for an arrow")

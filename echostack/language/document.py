@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from echostack.core.span import Source, Span
 from echostack.language.ast import Rule
+
+if TYPE_CHECKING:  # a scenario is made of the values below
+    from echostack.language.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,7 @@ class Document:
     speculate: SpeculateDecl = SpeculateDecl()
     voice_to_voice: float | None = None  # seconds; the budget
     voice_to_voice_span: Span | None = None
-    tests: Value | None = None
+    tests: tuple[Scenario, ...] = ()
     span: Span | None = None
 
 

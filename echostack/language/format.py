@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any, Final
 
 from echostack.core.diagnostic import Findings
@@ -17,8 +18,12 @@ from echostack.core.errors import InvalidFile
 from echostack.core.span import Source
 from echostack.language.arrows import parse_rule
 from echostack.language.comments import Entry, entries
+from echostack.language.ordering import order_entries, order_node
 from echostack.language.printing import rule_text
-from echostack.language.reader import is_json, read_document, read_tree
+from echostack.language.reader import is_json, is_scenarios, read_tree
+from echostack.language.records import AnyValue, Record
+from echostack.language.scenario_file import read_file
+from echostack.language.scenario_sections import SCENARIO_FILE
 from echostack.language.sections import SECTIONS
 from echostack.language.source import Places
 from echostack.language.tree import MappingNode, Node, ScalarNode, SequenceNode
@@ -29,7 +34,6 @@ WIDTH: Final = 100
 """A collection that fits into this many columns goes on one line."""
 
 MAX_KEY: Final = 1_000
-_ORDER: Final = {name: index for index, name in enumerate(SECTIONS.fields)}
 _UNSAFE_START: Final = "-?:,[]{}#&*!|>'\"%@` \t"
 
 
@@ -40,31 +44,35 @@ def format_text(source_text: str, file: str) -> str:
     """
     source = Source(file, source_text.removeprefix("\ufeff"))
     findings = Findings()
-    read_document(source, findings)
+    read_file(source, findings)
     root = None if findings.errors else read_tree(source, Findings())
     if root is None:
         raise InvalidFile(findings.ordered(), {file: source})
+    sections = SCENARIO_FILE if is_scenarios(root) else SECTIONS
     if is_json(source):
+        if isinstance(root, MappingNode):
+            order_node(root, _only_order(sections))
         return json.dumps(_json(root, ()), indent=2, ensure_ascii=False) + "\n"
-    return _Writer(Places(source), root).text()
+    return _Writer(Places(source), root, sections).text()
+
+
+def _only_order(sections: Record) -> Record:
+    """The sections in their order, and the keys of scenarios in theirs; other sections keep the order of the author."""
+    kept = {key: f if key == "tests" else replace(f, shape=AnyValue()) for key, f in sections.fields.items()}
+    return replace(sections, fields=kept)
 
 
 def _json(node: Node, path: tuple[str, ...]) -> Any:
     match node:
         case MappingNode():
-            pairs = _sorted(node) if not path else node.pairs
             name = _rule if path == ("pipeline", "[]") else str
-            return {name(p.key.text): _json(p.value, (*path, p.key.text)) for p in pairs}
+            return {name(p.key.text): _json(p.value, (*path, p.key.text)) for p in node.pairs}
         case SequenceNode():
             return [_json(i, (*path, "[]")) for i in node.items]
         case ScalarNode():
             return _rule(node.text) if path == ("pipeline", "[]") else node.value
         case _:
             raise TypeError(node)
-
-
-def _sorted(node: MappingNode) -> list[Any]:
-    return sorted(node.pairs, key=lambda p: _ORDER.get(p.key.text, len(_ORDER)))
 
 
 def _rule(text: str) -> str:
@@ -74,15 +82,16 @@ def _rule(text: str) -> str:
 
 
 class _Writer:
-    def __init__(self, places: Places, root: Node) -> None:
+    def __init__(self, places: Places, root: Node, sections: Record) -> None:
         self._top = entries(places, root)
+        self._sections = sections
         self._lines: list[str] = []
 
     def text(self) -> str:
         children = self._top.children
         if children and not any(_anchored(c.node) for c in children):
             header = _header(children[0])
-            children = sorted(children, key=lambda e: _ORDER.get(e.pair.key.text if e.pair else "", len(_ORDER)))
+            order_entries(self._top, _only_order(self._sections))
             if header:
                 self._lines += [*header, ""]
         for index, entry in enumerate(children):
@@ -123,7 +132,7 @@ class _Writer:
             return
         flat = self._flat(entry, path)
         # An own line for every section that lists things: a rule or a node is easier to move as a line.
-        listed = len(path) == 1 and path[0] in ("connectors", "pipeline", "playbooks", "tests")
+        listed = len(path) == 1 and path[0] in ("connectors", "pipeline", "playbooks")
         fits = flat is not None and len(start) + 1 + len(flat) <= WIDTH
         if flat is not None and (
             isinstance(node, ScalarNode) or node.alias or (fits and not (listed and entry.children))
@@ -149,6 +158,13 @@ class _Writer:
         dash = " " * indent + "-"
         rule = path == ("pipeline", "[]")
         first = entry.children[0] if entry.children else None
+        if first is not None and _lone_key(entry, path):
+            # `- say: Hello` reads better than `- {say: Hello}`.
+            first.beside, entry.beside = first.beside or entry.beside, ""
+            if not any(first.above):
+                first.above.clear()
+                self._pair(first, indent + 2, path, lead=dash + " ")
+                return
         flat = None if rule and isinstance(node, MappingNode) and not node.alias else self._flat(entry, path)
         if flat is not None and len(dash) + 1 + len(flat) > WIDTH and not isinstance(node, ScalarNode):
             flat = None
@@ -168,7 +184,7 @@ class _Writer:
         node = entry.node
         if node.alias:
             return f"*{node.alias}"
-        if entry.commented:
+        if entry.commented or (entry.children and _spread(path)):
             return None
         prefix = _property(node).strip()
         body = self._flat_body(entry, path)
@@ -206,6 +222,28 @@ class _Writer:
         if _block_scalar(entry.node) is not None:
             return None
         return self._flat(entry, path)
+
+
+_SPREAD: Final = {3: ("caller", "connectors", "expect"), 4: ("steps",), 5: ("replies", "faults")}
+"""The keys of a scenario under which each thing has a line of its own, by how deep they stand."""
+
+
+def _spread(path: tuple[str, ...]) -> bool:
+    """Whether a collection of a scenario is written line by line, however short it is."""
+    path = tuple(step for step in path if step != "{}")
+    if path[:1] != ("tests",):
+        return False
+    if len(path) <= 2:
+        return True
+    return path[-1] in _SPREAD.get(len(path), ()) and path[2] in _SPREAD[3]
+
+
+def _lone_key(entry: Entry, path: tuple[str, ...]) -> bool:
+    """Whether an item of a scenario's list is a mapping of one key that can stand behind its dash."""
+    node = entry.node
+    if path[:1] != ("tests",) or not isinstance(node, MappingNode) or node.alias or node.anchor:
+        return False
+    return len(entry.children) == 1 and not any(entry.foot) and not (entry.beside and entry.children[0].beside)
 
 
 def _in_flow(path: tuple[str, ...]) -> bool:

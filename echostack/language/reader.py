@@ -17,10 +17,8 @@ from echostack.language.document import (
     Mapping_,
     NodePolicy,
     PlaybookDecl,
-    Sequence_,
     SpeculateDecl,
     TurnsDecl,
-    Value,
 )
 from echostack.language.json_tree import looks_like_json, read_json
 from echostack.language.records import RecordValue
@@ -29,7 +27,7 @@ from echostack.language.shapes import Found
 from echostack.language.source import MAX_BYTES, Places
 from echostack.language.tree import MappingNode, Node, ScalarNode
 from echostack.language.yaml_read import read_yaml
-from echostack.language.yaml_tree import kind_of
+from echostack.language.yaml_tree import kind_of, shorten
 
 
 class _Bag(Findings):
@@ -81,20 +79,35 @@ def read_document(source: Source, findings: Findings) -> Document:
 
 
 def _read(source: Source, findings: Findings) -> Document:
+    return document_of(source, read_root(source, findings), findings)
+
+
+def read_root(source: Source, findings: Findings) -> Node | None:
+    """The tree of ``source``; None, with findings, when there is nothing to be read in it."""
     start = Span(source.file, 1, 1, 1, 1)
     if len(source.text) > MAX_BYTES:
         findings.add(Diagnostic(codes.TOO_LARGE, f"the text is longer than {MAX_BYTES:,} characters", start))
-        return Document(source)
+        return None
     root = read_tree(source, findings)
     if root is None or (isinstance(root, ScalarNode) and root.value is None):
         if not findings.errors:
             help_ = "write a pipeline: `pipeline:`, and under it rules such as `- a.b -> c.d`"
             findings.add(Diagnostic(codes.EMPTY_FILE, "the file is empty", start, help=help_))
+        return None
+    return root
+
+
+def document_of(source: Source, root: Node | None, findings: Findings) -> Document:
+    """The document that the tree of ``source`` says; an empty one for None."""
+    if root is None:
         return Document(source)
     if not isinstance(root, MappingNode):
         message = f"the file is a {kind_of(root)}, not a mapping of sections"
         help_ = "put the rules under `pipeline:`"
         findings.add(Diagnostic(codes.NOT_A_MAPPING, message, root.span, help=help_))
+        return Document(source, span=root.span)
+    if is_scenarios(root):
+        findings.add(_scenarios_here(root))
         return Document(source, span=root.span)
     broken = bool(findings.errors)
     read = SECTIONS.read(root, "the file", findings)
@@ -102,6 +115,27 @@ def _read(source: Source, findings: Findings) -> Document:
         return Document(source, span=root.span)
     _need_pipeline(root, read, findings, unreadable=broken)
     return _document(source, root, read, findings)
+
+
+def is_scenarios(root: Node | None) -> bool:
+    """Whether a file is one of scenarios: it names a graph, and has no rules of its own."""
+    return (
+        isinstance(root, MappingNode)
+        and isinstance(root.get("graph"), ScalarNode)
+        and root.get("pipeline") is None
+        and root.get("interface") is None
+    )
+
+
+def _scenarios_here(root: MappingNode) -> Diagnostic:
+    graph = root.get("graph")
+    assert isinstance(graph, ScalarNode)
+    return Diagnostic(
+        codes.SCENARIO_FILE,
+        f"this is a file of scenarios for `{shorten(graph.text)}`, not a graph",
+        graph.span,
+        help=f"name `{shorten(graph.text)}` to use the graph; `echostack test` runs the scenarios",
+    )
 
 
 def _need_pipeline(root: MappingNode, read: RecordValue, findings: Findings, *, unreadable: bool) -> None:
@@ -122,9 +156,6 @@ def _need_pipeline(root: MappingNode, read: RecordValue, findings: Findings, *, 
 
 def _document(source: Source, root: MappingNode, read: RecordValue, findings: Findings) -> Document:
     budget = read.get("budget")
-    tests = read.get("tests")
-    tests_span = read.span_of("tests")
-    kept: Value | None = Sequence_(tests, tests_span) if tests is not None and tests_span is not None else None
     return Document(
         source=source,
         version=read.get("echostack", 1),
@@ -143,7 +174,7 @@ def _document(source: Source, root: MappingNode, read: RecordValue, findings: Fi
         speculate=_speculate(read.found.get("speculate")),
         voice_to_voice=budget.get("voice_to_voice") if budget else None,
         voice_to_voice_span=budget.span_of("voice_to_voice") if budget else None,
-        tests=kept,
+        tests=read.get("tests", ()),
         span=root.span,
     )
 

@@ -19,20 +19,25 @@ from echostack.language.yaml_tree import kind_of, shorten
 
 @dataclass(frozen=True)
 class ListOf:
-    """A list whose items have one shape; read as a tuple of those that fit."""
+    """A list whose items have one shape; read as a tuple of those that fit. ``most``: how many, 0 for any number."""
 
     item: Shape
     words: str = "a list"
+    most: int = 0
 
     def read(self, node: Node, what: str, findings: Findings) -> tuple[Any, ...] | None:
         if not isinstance(node, SequenceNode):
             wrong(self, node, what, findings)
             return None
+        if self.most and len(node.items) > self.most:
+            message = f"{what} takes at most {self.most:,} items, and has {len(node.items):,}"
+            findings.add(Diagnostic(codes.OUT_OF_RANGE, message, node.items[self.most].span, help="divide the list"))
+            return None
         read = (self.item.read(i, f"an item of {what}", findings) for i in node.items if not i.broken)
         return tuple(r for r in read if r is not None)
 
     def schema(self) -> Schema:
-        return {"type": "array", "items": self.item.schema()}
+        return {"type": "array", "items": self.item.schema(), **({"maxItems": self.most} if self.most else {})}
 
 
 @dataclass(frozen=True)
@@ -196,6 +201,9 @@ class Either:
     @property
     def words(self) -> str:
         return f"{self.first.words}, or {self.second.words}"
+
+    def chosen(self, node: Node) -> Shape:
+        return self.second if isinstance(node, MappingNode) else self.first
 
     def read(self, node: Node, what: str, findings: Findings) -> Any:
         if isinstance(node, MappingNode):

@@ -397,3 +397,4 @@ class ScenarioFile:
     source: Source
     graph: str
     scenarios: tuple[Scenario, ...]
+    graph_span: Span | None = None

@@ -1,9 +1,10 @@
-"""The JSON Schema of a .echo file, for editors. Written from the table that the reader reads by."""
+"""The JSON Schemas of .echo files, for editors. Written from the tables that the reader reads by."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from echostack.language.scenario_sections import SCENARIO_FILE, definitions
 from echostack.language.sections import SECTIONS
 
 
@@ -22,4 +23,16 @@ def json_schema() -> dict[str, Any]:
         "title": "EchoStack graph",
         "description": "A .echo file: which events flow between which connectors.",
         **shape,
+        "$defs": definitions(),
+    }
+
+
+def scenarios_schema() -> dict[str, Any]:
+    """The schema (draft 2020-12) of a file of scenarios beside its graph; it accepts every one that reads."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "EchoStack scenarios",
+        "description": "A .echo file of scenarios: who calls, what the connectors do, what must come of it.",
+        **SCENARIO_FILE.schema(),
+        "$defs": definitions(),
     }

@@ -9,8 +9,9 @@ from echostack.core.events import EventPattern
 from echostack.core.span import Span
 from echostack.language import codes
 from echostack.language.document import Mapping_
-from echostack.language.records import AnyValue, Either, Field, ListOf, MapOf, Record, RecordValue
+from echostack.language.records import Either, Field, ListOf, MapOf, Record, RecordValue
 from echostack.language.rules import RuleShape
+from echostack.language.scenario_sections import SCENARIOS
 from echostack.language.shapes import NAME, Checked, Count, Duration, Flag, Found, Name, OneOf, Schema, Text, Version
 from echostack.language.tree import Node, ScalarNode
 
@@ -211,7 +212,7 @@ SECTIONS: Final = Record(
             Record({"voice_to_voice": Field(Duration(0.001, 60), "From the end of the caller's turn to the reply.")}),
             "Times that the checks hold the graph to.",
         ),
-        "tests": Field(ListOf(AnyValue(), words="a list of scenarios"), "Scenarios that `echostack test` runs."),
+        "tests": Field(SCENARIOS, "Scenarios that `echostack test` runs."),
     },
     words="a mapping of sections",
     unknown=codes.UNKNOWN_SECTION,

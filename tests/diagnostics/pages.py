@@ -15,7 +15,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,10 @@ from echostack.core.diagnostic import Code, Diagnostic, Findings
 from echostack.core.errors import InvalidFile
 from echostack.graph import build
 from echostack.graph.codes import CODES as GRAPH_CODES
-from echostack.language import read_document, read_source
+from echostack.graph.scenarios import graph_of
+from echostack.language import read_document, read_file, read_source
 from echostack.language.codes import CODES as LANGUAGE_CODES
+from echostack.language.scenario import ScenarioFile
 from echostack.registry import Registry, connector
 
 FOLDER = Path(__file__).parents[2] / "docs" / "diagnostics"
@@ -141,7 +143,15 @@ def _find(
     try:
         source = read_source(example)
         findings.sources[source.file] = source
-        graph = build(read_document(source, findings), findings, root=Path("."))
+        read = read_file(source, findings)
+        if isinstance(read, ScenarioFile):
+            tested = graph_of(example, read, findings, root=Path("."))
+            if tested is None:
+                return findings.ordered(), findings.sources
+            graph = build(read_document(read_source(tested), findings), findings, root=Path("."))
+            graph = replace(graph, scenarios=read.scenarios)
+        else:
+            graph = build(read, findings, root=Path("."))
         findings.sources.update(graph.sources)
         checked = check(graph, registry, findings, env=env)
         if checked is not None and outside:

@@ -38,7 +38,7 @@ barge_in: {on: processing.webrtc.speech_started, min_speech: 250ms, min_words: 2
 turns: {end_by: silence, silence: 0.4}
 budget: {voice_to_voice: 800ms}
 tests:
-  - {caller: hello}
+  - {name: a greeting, caller: [{say: hello}]}
 """
 
 
@@ -80,8 +80,9 @@ def test_a_full_file() -> None:
     assert (barge_in.backchannels, barge_in.vad, barge_in.resume_after) == (("yes", "aha"), "my.vad", 2.0)
     assert (document.turns.end_by, document.turns.silence) == ("silence", 0.4)
     assert document.voice_to_voice == 0.8
-    assert document.tests is not None
-    assert plain(document.tests) == [{"caller": "hello"}]
+    (scenario,) = document.tests
+    assert scenario.name == "a greeting"
+    assert [type(step).__name__ for step in scenario.caller.steps] == ["Say"]
 
 
 def test_the_manifest_of_four_rules_reads_from_json() -> None:
@@ -117,7 +118,7 @@ def test_what_is_not_written_has_its_default() -> None:
     assert document.barge_in == BargeInDecl()
     assert document.turns == TurnsDecl()
     assert document.voice_to_voice is None
-    assert document.tests is None
+    assert document.tests == ()
 
 
 def test_yaml_1_2_keeps_on_and_no_as_words() -> None:

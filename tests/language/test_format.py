@@ -141,9 +141,9 @@ barge_in: off
 
 
 def test_anchors_keep_the_order_of_the_sections() -> None:
-    text = "tests: &t [a]\npipeline:\n  - a->b\nconnectors:\n  a.b: {x: *t}\n"
+    text = "turns: &t {silence: 1}\npipeline:\n  - a->b\nconnectors:\n  a.b: {x: *t}\n"
     once = format_text(text, "f.echo")
-    assert once == "tests: &t\n  - a\npipeline:\n  - a -> b\nconnectors:\n  a.b: {x: *t}\n"
+    assert once == "turns: &t {silence: 1}\npipeline:\n  - a -> b\nconnectors:\n  a.b: {x: *t}\n"
     assert format_text(once, "f.echo") == once
 
 
