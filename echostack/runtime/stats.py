@@ -135,7 +135,7 @@ def node_stats(counters: NodeCounters) -> dict[str, Any]:
         "stale": counters.stale,
         "failures": dict(counters.failures),
         "first_output_ms": {
-            "count": len(sample), "p50": percentile(sample, 0.5), "p95": percentile(sample, 0.95),
-            "max": max(sample, default=0.0),
+            "count": len(sample), "p50": percentile(sample, 0.5), "p90": percentile(sample, 0.9),
+            "p95": percentile(sample, 0.95), "p99": percentile(sample, 0.99), "max": max(sample, default=0.0),
         },
     }  # fmt: skip
