@@ -11,6 +11,7 @@ from echostack.core.diagnostic import Diagnostic
 from echostack.core.errors import UsageError
 from echostack.graph.model import Graph
 from echostack.plan import Plan, lower
+from echostack.recording import Recorder
 from echostack.registry import Registry
 from echostack.runtime import Session
 from echostack.runtime.streams import called
@@ -33,9 +34,20 @@ class Pipeline:
     def warnings(self) -> tuple[Diagnostic, ...]:
         return self.plan.checked.warnings
 
-    def session(self, **options: Any) -> Session:
-        """A call that is not yet open; enter it with ``async with``. For the options see ``Session``."""
-        return Session(self.plan, **options)
+    def session(self, *, record: str | os.PathLike[str] | Recorder | None = None, **options: Any) -> Session:
+        """A call that is not yet open; enter it with ``async with``. For the options see ``Session``.
+
+        record: the folder that the call is recorded into, made at once: UsageError when it cannot be used (it holds a
+        recording already). A Recorder of one's own says more, such as what to leave out.
+        """
+        if record is None:
+            return Session(self.plan, **options)
+        recorder = record if isinstance(record, Recorder) else Recorder(record)
+        try:
+            return Session(self.plan, **{**options, "probes": (*options.get("probes", ()), recorder)})
+        except BaseException:
+            recorder.close()
+            raise
 
     def pipe(self, output: str | tuple[str, ...], *, ingress: str = "", **options: Any) -> Callable[..., Any]:
         """This pipeline as an aiostream operator: ``frames | pipeline.pipe("egress.livekit.audio_chunk")``.

@@ -23,6 +23,7 @@ from echostack.cli.output import console
 from echostack.cli.trace import Trace
 from echostack.core.clock import InlineCompute, ThreadCompute
 from echostack.core.errors import UsageError
+from echostack.recording import Recorder
 from echostack.registry import Turn
 from echostack.simulation.loop import run_virtual
 
@@ -42,6 +43,8 @@ class Outcome:
     failures: int = 0
     ended: str = ""
     interrupted: bool = False
+    unrecorded: str = ""
+    """Why the recording ended before the call; empty when it did not."""
     files: dict[str, str] = field(default_factory=dict)
 
     def data(self) -> dict[str, Any]:
@@ -49,6 +52,7 @@ class Outcome:
         return {
             "ended": "interrupted from the keyboard" if self.interrupted else self.ended,
             "failures": self.failures,
+            **({"unrecorded": self.unrecorded} if self.unrecorded else {}),
             "conversation": [asdict(turn) for turn in self.conversation],
             "stats": asdict(self.stats) if self.stats else None,
             "files": self.files,
@@ -63,13 +67,14 @@ def conduct(
     trace: Path | None = None,
     lines: CallLines | None = None,
     ingress: Mapping[str, AsyncIterable[Any]] | None = None,
+    recorder: Recorder | None = None,
 ) -> Outcome:
     """Run one call from its beginning to its end, or to Ctrl-C or SIGTERM, after which it ends as cleanly.
 
     fast: on virtual time, as fast as the machine can; UsageError for a graph with a microphone, a loudspeaker or the
     network in it. show: on stdout, live on a terminal. trace: where the events go. lines: what is told of the call,
-    for a caller who listens; ingress: who stands in for a transport. What the outcome says about an interrupted call
-    is true of what there was until then.
+    for a caller who listens; ingress: who stands in for a transport. recorder: what records it. What the outcome says
+    about an interrupted call is true of what there was until then.
     """
     if fast:
         _refuse_real_time(pipeline)
@@ -79,7 +84,7 @@ def conduct(
             outcome.files["trace"] = str(trace)
         # On virtual time a thread would let the clock run away, so heavy work is done in place.
         compute = InlineCompute() if fast else ThreadCompute()
-        session = pipeline.session(compute=compute, ingress=ingress)
+        session = pipeline.session(compute=compute, ingress=ingress, record=recorder)
         call = _call(session, outcome, lines or CallLines(), writer, show)
         interruption = _Interruption()
         with ended_by_signals(interruption.signalled):
@@ -90,6 +95,9 @@ def conduct(
                 if not interruption.signals:
                     raise
         outcome.interrupted = bool(interruption.signals)
+    if recorder is not None:
+        outcome.files["recording"] = str(recorder.path)
+        outcome.unrecorded = recorder.error
     return outcome
 
 

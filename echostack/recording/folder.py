@@ -54,6 +54,16 @@ def open_folder(path: Path, *, overwrite: bool = False) -> FileIO:
     return file
 
 
+def remove_empty(path: Path) -> None:
+    """Take away a recording that was never begun. OSError."""
+    lines = path / LINES
+    if lines.stat().st_size == 0:
+        _empty(path)
+        lines.unlink()
+        for folder in (path / AUDIO, path / GRAPH, path):
+            folder.rmdir()
+
+
 def being_written(lines: Path) -> bool:
     """Whether a call writes this ``recording.jsonl`` at this moment."""
     if fcntl is None:

@@ -15,7 +15,7 @@ import structlog
 
 from echostack.core.events import Event
 from echostack.core.kinds import Payload
-from echostack.recording.folder import open_folder
+from echostack.recording.folder import open_folder, remove_empty
 from echostack.recording.format import AUDIO, AudioRef, DropEntry, EndEntry
 from echostack.recording.head import copier_of, header_of, secrets_of, write_graph
 from echostack.recording.heard import Heard
@@ -185,10 +185,11 @@ class Recorder:
         self.close()
 
     def close(self) -> None:
-        """Let go of the files, written or not. For a recorder whose call never began; idempotent."""
+        """Let go of the files, written or not. A recorder whose call never began leaves nothing behind. Idempotent."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        unused = self._state == "new"
         if self._state != "failed":
             self._state = "over"
         self._buffer.clear()
@@ -196,6 +197,8 @@ class Recorder:
             self._tracks.close()
         with contextlib.suppress(OSError):
             self._file.close()
+            if unused:
+                remove_empty(self.path)
 
     # -- inside ------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +14,7 @@ from echostack.cli.options import File, Plugins, registry
 
 if TYPE_CHECKING:
     from echostack.cli.calling import Outcome
+    from echostack.recording import Recorder
 
 Settings = Annotated[
     list[str] | None,
@@ -20,6 +24,14 @@ TraceFile = Annotated[
     Path | None,
     typer.Option("--trace", metavar="FILE", help="Write every event there, as lines of JSON.", show_default=False),
 ]
+RecordFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--record", metavar="FOLDER", help="Record the call there: events, audio, the file.", show_default=False
+    ),
+]
+Redact = Annotated[bool, typer.Option("--redact", help="Record without words, numbers and voices, to be shared.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Record over a recording that is there.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what connectors log, on stderr.")]
 Json = Annotated[bool, typer.Option("--json", help="Show nothing while it runs; print the outcome as JSON.")]
 
@@ -40,6 +52,9 @@ def run(
     ] = False,
     json: Json = False,
     trace: TraceFile = None,
+    record: RecordFolder = None,
+    redact: Redact = False,
+    overwrite: Overwrite = False,
     verbose: Verbose = False,
     plugin: Plugins = None,
 ) -> None:
@@ -49,13 +64,35 @@ def run(
     from echostack.cli.transports import refuse_overwriting, with_files
 
     log_to_stderr(verbose)
-    refuse_overwriting({"--out": reply, "--trace": trace}, {"the recording that calls": caller, "the .echo file": file})
+    written = {"--out": reply, "--trace": trace, "--record": record}
+    refuse_overwriting(written, {"the recording that calls": caller, "the .echo file": file})
     graph = with_files(api.load(file), caller, reply)
     pipeline = api.compile(graph, registry=registry(plugin), settings=assignments(settings))
-    outcome = conduct(pipeline, fast=fast, show=not json, trace=trace)
+    with recording(record, redact, overwrite) as recorder:
+        outcome = conduct(pipeline, fast=fast, show=not json, trace=trace, recorder=recorder)
     if reply is not None:
         outcome.files["reply"] = str(reply)
     finish(outcome, json)
+
+
+@contextmanager
+def recording(folder: Path | None, redact: bool, overwrite: bool) -> Iterator[Recorder | None]:
+    """What records a call into ``folder``; None for no folder. UsageError when it cannot be used, and for options
+    that mean nothing without one."""
+    from echostack.core.errors import UsageError
+    from echostack.recording import Recorder
+
+    if folder is None:
+        for given, option in ((redact, "--redact"), (overwrite, "--overwrite")):
+            if given:
+                raise UsageError(f"{option} says how to record: name the folder with --record")
+        yield None
+        return
+    recorder = Recorder(folder, redact=redact, overwrite=overwrite, on_error=lambda error: None)
+    try:
+        yield recorder
+    finally:
+        recorder.close()
 
 
 def finish(outcome: Outcome, json: bool) -> None:
@@ -68,9 +105,11 @@ def finish(outcome: Outcome, json: bool) -> None:
     else:
         for what, where in outcome.files.items():
             print(f"{what}: {where}")
+    if outcome.unrecorded:
+        print(f"echostack: {outcome.unrecorded}", file=sys.stderr)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
-    if outcome.failures:
+    if outcome.failures or outcome.unrecorded:
         raise typer.Exit(FINDINGS)
 
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from echostack.cli.commands.run import Json, Settings, TraceFile, Verbose, assignments, finish
+from echostack.cli.commands.run import (
+    Json,
+    Overwrite,
+    RecordFolder,
+    Redact,
+    Settings,
+    TraceFile,
+    Verbose,
+    assignments,
+    finish,
+    recording,
+)
 from echostack.cli.options import File, Plugins, registry
 
 
@@ -11,6 +22,9 @@ def talk(
     settings: Settings = None,
     json: Json = False,
     trace: TraceFile = None,
+    record: RecordFolder = None,
+    redact: Redact = False,
+    overwrite: Overwrite = False,
     verbose: Verbose = False,
     plugin: Plugins = None,
 ) -> None:
@@ -23,7 +37,9 @@ def talk(
     from echostack.cli.transports import refuse_overwriting, with_this_machine
 
     log_to_stderr(verbose)
-    refuse_overwriting({"--trace": trace}, {"the .echo file": file})
+    refuse_overwriting({"--trace": trace, "--record": record}, {"the .echo file": file})
     graph = with_this_machine(api.load(file))
     pipeline = api.compile(graph, registry=registry(plugin), settings=assignments(settings))
-    finish(conduct(pipeline, show=not json, trace=trace), json)
+    with recording(record, redact, overwrite) as recorder:
+        outcome = conduct(pipeline, show=not json, trace=trace, recorder=recorder)
+    finish(outcome, json)
