@@ -79,7 +79,7 @@ class VirtualLoop(Guarded, asyncio.BaseEventLoop):
     _closed = True  # until the base class has made it one that needs closing
     _asyncgens: Any
 
-    def __init__(self, *, shuffle: random.Random | None = None, jitter: float = 0.0, wall: float = WALL) -> None:
+    def __init__(self, shuffle: random.Random | None = None, *, jitter: float = 0.0, wall: float = WALL) -> None:
         if not 0.0 <= jitter < math.inf:
             raise ValueError(f"jitter is a number of seconds, 0 or more, not {jitter!r}")
         self._shuffle = shuffle
@@ -250,8 +250,14 @@ class VirtualLoop(Guarded, asyncio.BaseEventLoop):
     def _oversleep(self, shuffle: random.Random) -> None:
         """Wake up late, with the last of the deadlines that a drawn part of the jitter reaches."""
         until = self._now + self._jitter * shuffle.random()
-        due = [when for when, _, handle in self._timers if when <= until and not handle.cancelled()]
-        self._now = max(due, default=self._now)
+        timers, places, latest = self._timers, [0], self._now
+        while places:  # of the heap, whose every entry comes before the two below it
+            place = places.pop()
+            if place < len(timers) and timers[place][0] <= until:
+                if timers[place][0] > latest and not timers[place][2].cancelled():
+                    latest = timers[place][0]
+                places += (2 * place + 1, 2 * place + 2)
+        self._now = latest
 
     def _fire_in_any_order(self, shuffle: random.Random) -> None:
         due: list[VirtualTimer] = []

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from echostack.core.clock import InlineCompute, LoopClock, ThreadCompute
-from echostack.simulation.loop import run_virtual
+from echostack.simulation.loop import Deadlock, run_virtual
 
 
 def test_a_clock_counts_from_its_making_and_again_from_its_restart() -> None:
@@ -32,6 +32,37 @@ def test_a_deadline_of_the_clock_is_the_loops() -> None:
         return clock.now()
 
     assert run_virtual(main()) == 2.0
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan")])
+def test_sleeping_no_time_lets_others_run_once_and_can_be_cancelled(seconds: float) -> None:
+    async def main() -> list[str]:
+        clock, seen = LoopClock(), list[str]()
+        asyncio.get_running_loop().call_soon(seen.append, "other")
+        await clock.sleep(seconds)
+        seen.append(f"after {clock.now():g}")
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await clock.sleep(seconds)
+        return seen
+
+    assert run_virtual(main()) == ["other", "after 0"]
+
+
+def test_a_cancelled_sleep_leaves_no_timer_behind() -> None:
+    async def main() -> None:
+        clock = LoopClock()
+        task = asyncio.get_running_loop().create_task(clock.sleep(3600))
+        await clock.sleep(1.0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.Event().wait()
+
+    with pytest.raises(Deadlock, match="at 1 s nothing is ready"):
+        run_virtual(main())
 
 
 def test_a_timer_can_be_revoked() -> None:

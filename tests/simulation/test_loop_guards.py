@@ -11,15 +11,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 import pytest
 
+import echostack.api as echostack
 from echostack.core.clock import InlineCompute, LoopClock, ThreadCompute
 from echostack.core.errors import UsageError
+from echostack.core.payloads import AgentMessage, Text
+from echostack.registry import Registry, connector
 from echostack.simulation.guards import NotVirtual
 from echostack.simulation.loop import WALL, run_virtual
 
@@ -108,6 +111,40 @@ def test_an_error_that_the_program_swallows_comes_out_at_the_end() -> None:
     with pytest.raises(NotVirtual, match=r"time\.sleep\(0\.1\) cannot be done"):
         run_virtual(main())
     assert ended == [1.0]
+
+
+def test_a_connector_cannot_hide_it_behind_its_error_events() -> None:
+    @connector("vendor.agent")
+    def answer(text: Text) -> AgentMessage:
+        time.sleep(0.1)
+        return AgentMessage("too late")
+
+    @connector("ingress.line")
+    class Line:
+        async def run(self) -> AsyncIterator[Text]:
+            yield Text("hello")
+
+    @connector("vendor.log")
+    def log(message: AgentMessage) -> None: ...
+
+    pipeline = echostack.compile(
+        "echostack: 1\npipeline:\n  - ingress.line.text -> vendor.agent -> vendor.log\n",
+        registry=Registry().add(answer, Line, log),
+        env={},
+    )
+    ended: list[str] = []
+
+    async def main() -> None:
+        async with pipeline.session(compute=InlineCompute()) as call:
+            await call.finished()
+        ended.append("as a call does")
+
+    with pytest.raises(NotVirtual) as caught:
+        run_virtual(main())
+    assert re.sub(r":\d+", ":N", str(caught.value)) == (
+        f"{HERE}:N: time.sleep(0.1) cannot be done on virtual time: {SLEEP}"
+    )
+    assert ended == ["as a call does"]
 
 
 def test_it_comes_before_the_error_that_came_of_it() -> None:
