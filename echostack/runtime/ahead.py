@@ -83,10 +83,10 @@ class Ahead:
         spec, event = node.spec, prepared.event
         if spec is None:
             raise AssertionError(f"{node.id} has no connector")
-        prepared.begin(node.id, target, context)
         seconds, clock = node.policy.timeout or DEFAULT_TIMEOUT, driver.core.clock
         arguments = (prepared.payload, event) if spec.wants_event else (prepared.payload,)
         try:
+            prepared.begin(node.id, target, context)
             if spec.form is Form.GENERATOR:
                 await self._generate(prepared, target, arguments, seconds)
             else:
@@ -123,7 +123,7 @@ class Ahead:
     def _keep(self, prepared: Prepared, answer: Any) -> None:
         for payload, cause, port in outputs(answer, prepared.event):
             prepared.put((payload, cause, port))
-            self._judge.onward(self._driver.id, payload or prepared.payload, port, prepared)
+            self._judge.onward(self._driver.id, prepared.payload if payload is None else payload, port, prepared)
 
     # -- giving out --------------------------------------------------------------------------------------------
 
@@ -155,13 +155,14 @@ class Ahead:
             driver.counters.stale += len(prepared.entries)
             if not prepared.over:
                 self._judge.dropped(self.drop())
+        prepared.release()
         error = prepared.error
         if error is None:
             prepared.view.settle()
             driver.came_out(prepared.member, event, well=True)
             return True
         if not given:
-            prepared.give_up()
+            self._put_back(prepared)
             return False
         driver.came_out(prepared.member, event, well=False)
         raise ConnectorFailure(f"failed after its answer had begun: {error}", retryable=False) from error
@@ -197,4 +198,14 @@ class Ahead:
         task, self._task = self._task, None
         if task is not None and not task.done():
             self._driver.reap(task)
-        return sum(prepared.give_up() for prepared in reversed(foreseen))
+        dropped = sum(prepared.give_up() for prepared in foreseen)
+        for prepared in reversed(foreseen):
+            self._put_back(prepared)
+        return dropped
+
+    def _put_back(self, prepared: Prepared) -> None:
+        try:
+            prepared.put_back()
+        except Exception as error:
+            # A memory that cannot be put back is the connector's failure, and must not stop an interruption.
+            self._driver.failures.report(prepared.member, error, prepared.event)

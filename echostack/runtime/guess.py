@@ -102,7 +102,7 @@ class Prepared:
         self.entries: deque[Entry] = deque()
         self._seconds = 0.0
         self._work: Work | None = None
-        self._undo: list[Callable[[], None]] = []
+        self._undo: Callable[[], None] | None = None
         self._given_up = False
         self._stirred = asyncio.Event()
 
@@ -115,7 +115,7 @@ class Prepared:
     def begin(self, member: str, target: Any, context: NodeContext) -> None:
         """``member`` is asked from here on, in the running task."""
         self.member, self.started = member, True
-        self._undo.append(memory_of(target, context))
+        self._undo = memory_of(target, context)
         self._work = context.begin_guess(self.event, self)
 
     def emitted(self, payload: Payload, cause: Event | None, port: str) -> None:
@@ -157,6 +157,11 @@ class Prepared:
         payload = _renamed(payload, getattr(self.payload, "id", ""), getattr(event.payload, "id", ""))
         return Out(payload, event if cause is self.event else cause, port)
 
+    def release(self) -> None:
+        """All is given out: what tasks of the node's own still emit goes its ordinary way."""
+        if self._work is not None:
+            self._work.guessing = None
+
     async def more(self) -> None:
         """Wait for an answer, or for the end of them."""
         while not self.entries and not self.over:
@@ -165,13 +170,17 @@ class Prepared:
     # -- when it was not ---------------------------------------------------------------------------------------
 
     def give_up(self) -> int:
-        """Drop everything, and put the node's memory back; how many answers that was."""
+        """Drop everything there is and will be; how many answers that was."""
         self._given_up = True
         dropped = len(self.entries)
         self.entries.clear()
-        while self._undo:
-            self._undo.pop()()
         return dropped
+
+    def put_back(self) -> None:
+        """Put the node's memory back to where it was before. Raises what the connector's ``restore`` does."""
+        undo, self._undo = self._undo, None
+        if undo is not None:
+            undo()
 
     async def _stir(self) -> None:
         self._stirred.clear()

@@ -37,6 +37,12 @@ from echostack.runtime.wiring import FusedNode, outputs
 TAKEN_WITHIN = 0.1
 """Seconds after the end of the guessed turn within which somebody must have asked for what was made ahead."""
 
+MOST_ASKED = 256
+"""Events that one guess foresees; a cycle of the graph would foresee ever more of them."""
+
+SYNTHESIS = "synthesis"
+UNTAKEN = "nobody was given the turn"
+
 
 @dataclass(slots=True)
 class _Ear:
@@ -86,6 +92,7 @@ class Speculation:
     """The guesses of one session. Synchronous throughout, but for what the nodes do in their own tasks.
 
     ``busy`` says whether a reply is being thought or said: then the caller's words are an interruption, not a guess.
+    ``fail`` reports a connector that cannot put its memory back.
     """
 
     def __init__(
@@ -97,9 +104,10 @@ class Speculation:
         fused: Mapping[str, FusedNode],
         drivers: Mapping[str, Driver],
         busy: Callable[[], bool],
+        fail: Callable[[str, BaseException, Event], object],
     ) -> None:
         self._core, self._plan, self._how = core, plan, how
-        self._conversation, self._fused, self._busy = conversation, fused, busy
+        self._conversation, self._fused, self._busy, self._fail = conversation, fused, busy, fail
         self._ears = {name: _Ear() for name in how.ears}
         self._edges: dict[str, list[PlanEdge]] = {}
         for edge in plan.edges:
@@ -168,6 +176,7 @@ class Speculation:
             return
         if self._busy() or any(d.busy for d in self._drivers):
             return
+        self.discard(UNTAKEN)
         self._drop_all()
         of: Any = latest.payload
         text = Text(ear.text, of.confidence, of.language, of.start, of.end)
@@ -182,7 +191,7 @@ class Speculation:
     def onward(self, node: str, payload: Payload, port: str, prepared: Prepared) -> None:
         """An answer was made ahead by ``node``: who is behind it may begin on it, while the turn is not over."""
         guess = self._open
-        if guess is not None and len(self._aheads) > 1:
+        if guess is not None and self._how.on == SYNTHESIS and guess.asked < MOST_ASKED:
             self._follow(node, payload, prepared.event, port, guess, made=True)
 
     def _follow(
@@ -220,7 +229,7 @@ class Speculation:
     def _through(self, node: str, payload: Payload, event: Event, guess: _Guess) -> list[tuple[Payload | None, str]]:
         """What a fused node answers to a guess. It remembers nothing of it, and is asked again about the turn."""
         fused = self._fused[node]
-        undo = memory_of(getattr(fused.call, "func", fused.call), fused.context)
+        undo: Callable[[], None] | None = None
         aside = _Aside(GuessedConversation(self._conversation, guess.text))
 
         def ask() -> list[tuple[Payload | None, str]]:
@@ -230,13 +239,21 @@ class Speculation:
             return [(out, port) for out, _, port in outputs(answer, event)]
 
         try:
+            undo = memory_of(fused.call, fused.context)
             return contextvars.copy_context().run(ask)
         except Exception:
             # It fails again on the turn itself, if that has these words, and is reported there.
             self._core.counters.node(node).failed("guess")
             return []
         finally:
+            if undo is not None:
+                self._put_back(node, undo, event)
+
+    def _put_back(self, node: str, undo: Callable[[], None], event: Event) -> None:
+        try:
             undo()
+        except Exception as error:
+            self._fail(node, error, event)
 
     def _event(self, cause: Event, payload: Payload, node: str, port: str = "") -> Event:
         """An event as it would be if the guess were right. Nobody is shown it but the connector that is asked."""
@@ -283,7 +300,7 @@ class Speculation:
         if self._guess is not guess:
             return
         if not guess.taken:
-            self.discard("nobody was given the turn")
+            self.discard(UNTAKEN)
             return
         for name in self._how.models:
             ahead = self._aheads.get(name)
