@@ -114,7 +114,7 @@ def stand_in(spec: ConnectorSpec) -> StandIn:
         return StandIn.RECOGNISER
     if AudioFrame in spec.consumes and made & {"speech_started", "speech_stopped"}:
         return StandIn.DETECTOR
-    if "audio_chunk" in made:
+    if "audio_chunk" in made and not any(p.__kind__.audio for p in spec.consumes):
         return StandIn.SYNTHESISER
     audio = any(p.__kind__.audio for p in (*spec.consumes, *spec.produces))
     outside = spec.effect or spec.network or bool(spec.packages) or spec.blocking_ms >= 1.0
