@@ -104,14 +104,15 @@ def runs(pcm: bytes, rate: int, channels: int = 1) -> Iterator[tuple[int, int]]:
     edges = np.flatnonzero(samples[1:] != samples[:-1]) + 1
     starts = [0, *edges.tolist(), count]
     shortest = max(1, int(rate * _SHORTEST))
-    value, held = first, 0
+    value, held, certain = first, 0, False
     for start, end in pairwise(starts):
         length, here = end - start, int(samples[start])
-        if here == value or (length < shortest and len(starts) > 2):
+        if length < shortest and len(starts) > 2:
             held += length
+        elif here == value or not certain:
+            value, held, certain = here, held + length, True
         else:
-            if held:
-                yield value, held
+            yield value, held
             value, held = here, length
     if held:
         yield value, held

@@ -23,6 +23,7 @@ DEFAULT_FORMAT = AudioFormat(24_000)
 _MEANT = (SILENCE, QUIET_NOISE, LOUD_NOISE)
 _HAIR = 1e-3  # of a sample: more than float arithmetic on the clock is ever off by
 _BLUR = 0.004  # seconds of a word that a resampler may take from it or give to it
+_LEAST = 0.002  # seconds of a word in resampled audio under which its value may be a mere blur
 _SAME_SPEECH = 0.5  # seconds of nothing after which audio that is no coded speech is another utterance
 _REMEMBERED = 64  # samples of what was cleared, by which it is known again
 
@@ -148,7 +149,8 @@ class SimulatedFarEnd(AudioSink):
             return
         at = begin
         for (_, count), word in zip(runs, words, strict=True):
-            if word is None:
+            blurred = word is not None and word.rate != self._rate and count < _LEAST * self._rate
+            if word is None or blurred:
                 self._hear_more(at, count)
             else:
                 self._hear_word(word, at, count)
