@@ -57,6 +57,7 @@ bench: $(READY) ## run every script in benchmarks/; prints medians and ratios
 
 docs: $(READY) ## write again the pages that come out of the code
 	@$(BIN)/echostack schema > docs/echo.schema.json
+	@$(BIN)/echostack schema --scenarios > docs/scenarios.schema.json
 
 clean: ## remove what was made here, .venv included
 	@rm -rf $(VENV) $(OUT) out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

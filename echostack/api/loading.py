@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from echostack.core.diagnostic import Diagnostic, Findings
 from echostack.core.errors import InvalidFile
 from echostack.core.span import Source
 from echostack.graph.model import Graph
+from echostack.graph.scenarios import scenarios_of
 from echostack.language import read_document, read_source
 from echostack.registry import Registry
 
@@ -69,13 +71,14 @@ def check(
     env: Mapping[str, str] | None = None,
 ) -> Checked:
     """Everything that can be said of a file, a text or a graph without running it; never raises for its mistakes.
+    A file of scenarios is checked with the graph that it names.
     Only for a file that is not there, or cannot be opened: UsageError.
 
     settings: ``{"node.key": value}`` overrides, as for ``compile``. env: where ``{env: NAME}`` leaves are taken
     from; the process's environment when None.
     """
     findings = Findings()
-    graph = source if isinstance(source, Graph) else _graph(source, findings)
+    graph = source if isinstance(source, Graph) else _examined(source, findings)
     checked: CheckedGraph | None = None
     if graph is not None:
         findings.sources.update(graph.sources)
@@ -118,3 +121,17 @@ def _graph(source: str | os.PathLike[str], findings: Findings) -> Graph | None:
     findings.sources[read.file] = read
     document = read_document(read, findings)
     return graphs.build(document, findings, root=root)
+
+
+def _examined(source: str | os.PathLike[str], findings: Findings) -> Graph | None:
+    """The same, and for a file of scenarios the graph that they test, with them in the place of its own."""
+    if not is_path(source):
+        return _graph(source, findings)
+    path = Path(source)
+    found = scenarios_of(path, findings)
+    if found is None:
+        return None
+    if found.document is not None:
+        return graphs.build(found.document, findings, root=path.parent)
+    graph = _graph(found.graph, findings)
+    return dataclasses.replace(graph, scenarios=found.scenarios) if graph is not None else None

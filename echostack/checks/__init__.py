@@ -4,8 +4,9 @@ from echostack.checks.check import check
 from echostack.checks.environment import environment
 from echostack.checks.latency import latency_path, slowest_path
 from echostack.checks.model import ENGINE, CheckedEdge, CheckedGraph, CheckedNode, CheckedScope
+from echostack.checks.scenarios import check_scenarios
 
 __all__ = [
-    "ENGINE", "CheckedEdge", "CheckedGraph", "CheckedNode", "CheckedScope", "check", "environment", "latency_path",
-    "slowest_path",
+    "ENGINE", "CheckedEdge", "CheckedGraph", "CheckedNode", "CheckedScope", "check", "check_scenarios", "environment",
+    "latency_path", "slowest_path",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from echostack.checks import (
 )  # fmt: skip
 from echostack.checks.codes import UNKNOWN_TURN_END
 from echostack.checks.model import CheckedEdge, CheckedGraph, CheckedNode
+from echostack.checks.scenarios import check_scenarios
 from echostack.checks.work import Work
 from echostack.core.diagnostic import Findings
 from echostack.graph import Graph, NodeRole
@@ -52,9 +53,11 @@ def check(graph: Graph, registry: Registry, findings: Findings, *, env: Mapping[
     if findings.errors:
         return None
     scopes = (barge_in.scope(work),) if suspends else ()
-    return CheckedGraph(
+    checked = CheckedGraph(
         graph, _nodes(work), _edges(work), scopes, suspends, tuple(findings.warnings), speculation=guessing
     )  # fmt: skip
+    check_scenarios(checked, graph.scenarios, findings, registry)
+    return None if findings.errors else checked
 
 
 def _turns(work: Work) -> None:

@@ -27,6 +27,9 @@ FALLBACK_FORMATS: Final = Code("E0415", "the members of a choice need different 
 UNKNOWN_PLAYBOOK: Final = Code("E0416", "a playbook that is not declared")
 NO_PLAYBOOKS_YET: Final = Code("E0417", "playbooks cannot run yet")
 FALLBACK_DIFFERS: Final = Code("W0418", "the members of a choice differ in what they take or make")
+NO_SUCH_PART: Final = Code("E0420", "a scenario names what the graph does not have")
+CANNOT_GIVE: Final = Code("E0421", "a scenario gives what a node or a kind does not have")
+CANNOT_CALL: Final = Code("E0422", "a step of the caller that the graph cannot take")
 UNUSED_CONNECTOR: Final = Code("W0419", "a connector is declared and not used")
 
 ACCIDENTAL_CYCLE: Final = Code("E0501", "a cycle that is not marked as one")
@@ -54,7 +57,8 @@ SERVICE_DOWN: Final = Code("E0603", "a service does not answer as it should")
 CODES: Final[tuple[Code, ...]] = (
     UNKNOWN_CONNECTOR, BROKEN_CONNECTOR, UNKNOWN_KIND, TRANSPORT_KIND, NO_PRODUCER, KINDS_DO_NOT_MEET, UNKNOWN_PORT,
     UNKNOWN_SETTING, MISSING_SETTING, WRONG_SETTING, UNKNOWN_FIELD, GUARD_TYPES, STRAY_ELSE, NO_FALLBACK,
-    FALLBACK_FORMATS, UNKNOWN_PLAYBOOK, NO_PLAYBOOKS_YET, FALLBACK_DIFFERS, UNUSED_CONNECTOR, ACCIDENTAL_CYCLE,
+    FALLBACK_FORMATS, UNKNOWN_PLAYBOOK, NO_PLAYBOOKS_YET, FALLBACK_DIFFERS, UNUSED_CONNECTOR, NO_SUCH_PART,
+    CANNOT_GIVE, CANNOT_CALL, ACCIDENTAL_CYCLE,
     PATTERN_CYCLE, DEADLOCK, NO_CYCLE, NOTHING_FEEDS, GOES_NOWHERE, MAY_BE_LOST, DUPLICATE_EDGE, NEVER_INTERRUPTED,
     NO_BARGE_IN, NO_SUCH_TRIGGER, NO_VOICE_ACTIVITY, UNKNOWN_TURN_END, OVER_BUDGET, PORT_GOES_NOWHERE,
     BLOCKS_LIVE_AUDIO, NOTHING_TO_GUESS, MISSING_ENV, MISSING_PACKAGE, SERVICE_DOWN,

@@ -98,9 +98,9 @@ def _check_edge(work: Work, routes: list[Route]) -> None:
             route.payloads = ()
         return
     for payload in fitting:
-        problem = _problem(guard, payload)
-        if problem is not None:
-            span, message = problem
+        found = problem(guard, payload)
+        if found is not None:
+            span, message = found
             work.report(
                 GUARD_TYPES, message, Provenance(span, edge.source_place.via),
                 help="`echostack connectors` shows the fields of what a connector makes",
@@ -130,7 +130,8 @@ def _unknown_field(work: Work, edge: Edge, guard: Expression, carried: tuple[typ
         )  # fmt: skip
 
 
-def _problem(guard: Expression, payload: type[Payload]) -> tuple[Span, str] | None:
+def problem(guard: Expression, payload: type[Payload]) -> tuple[Span, str] | None:
+    """Where a guard over the fields of ``payload`` compares what cannot be compared, and why; None if it never does."""
     match guard:
         case Compare(left, op, right, span):
             one, other = _types(left, payload), _types(right, payload)
@@ -158,9 +159,9 @@ def _problem(guard: Expression, payload: type[Payload]) -> tuple[Span, str] | No
             if one and TRUTH not in one:
                 return span, f"{_told(value, one)}, which says neither yes nor no: compare it with something"
         case Not(item):
-            return _problem(item, payload)
+            return problem(item, payload)
         case All(items) | Any_(items):
-            return next((p for i in items if (p := _problem(i, payload)) is not None), None)
+            return next((p for i in items if (p := problem(i, payload)) is not None), None)
     return None
 
 

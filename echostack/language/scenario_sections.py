@@ -46,7 +46,7 @@ def _scenario(read: RecordValue, node: Node, findings: Findings) -> Scenario:
         read.get("about", ""),
         read.get("seed", plain.seed),
         read.get("lasts", plain.lasts),
-        settings={name: f.value.rest for name, f in read.get("settings", {}).items()},
+        settings={name: replace(f.value.rest, span=f.key_span) for name, f in read.get("settings", {}).items()},
         env={name: f.value for name, f in read.get("env", {}).items()},
         caller=read.get("caller", Caller()),
         connectors=scripts,
