@@ -13,7 +13,8 @@ from echostack.runtime.ledger import Ledger
 from echostack.runtime.resample import Resampler
 
 SLICE_SECONDS = 0.1
-"""How much audio is converted at once: appending stays quick whatever a piece's length, and so does dropping it."""
+"""How much audio is converted at once, unless more is wanted: a frame waits for no more than its own conversion, and
+what is dropped was not converted in vain."""
 
 
 class Utterance:
@@ -90,7 +91,7 @@ class Utterance:
         """
         most = max(most, frame)
         while self._ready_samples < most and self._source:
-            self._convert()
+            self._convert(max(SLICE_SECONDS, most / self._format.rate))
         if self.final and not self._source and not self._flushed:
             self._flush()
         ready = self._ready_samples
@@ -145,7 +146,7 @@ class Utterance:
                 pieces -= 1
         return not self._source and not self._ready
 
-    def _convert(self) -> None:
+    def _convert(self, seconds: float) -> None:
         view, source, event = self._source.popleft()
         if source == self._format:
             if self._resampler is not None:
@@ -154,7 +155,7 @@ class Utterance:
             self._ready.append((view, event))
             self._ready_samples += len(view) // source.bytes_per_sample
             return
-        slice_bytes = source.samples_in(SLICE_SECONDS) * source.bytes_per_sample
+        slice_bytes = source.samples_in(seconds) * source.bytes_per_sample
         if len(view) > slice_bytes:
             self._source.appendleft((view[slice_bytes:], source, event))
             view = view[:slice_bytes]

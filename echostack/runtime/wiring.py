@@ -53,6 +53,9 @@ class _Route:
     test: Callable[[Any], bool] | None = None
 
 
+_NOTHING: tuple[()] = ()
+"""The one empty tuple that there is: what a function that may answer several times answers mostly."""
+
 _Outlet = tuple[str, bool, tuple[Observer, ...], tuple[Push, ...], tuple[_Route, ...]]
 """How a kind leaves a node: its event's name, whether it is a message, who sees it, and either the pushes that it
 always takes or the routes that choose."""
@@ -372,7 +375,7 @@ class Wiring:
                 context.latest = cause
             try:
                 answer = call(payload, cause) if wants_event else call(payload)
-                if answer is None:
+                if answer is None or answer is _NOTHING:
                     return
                 if isinstance(answer, Payload):
                     deliver(answer, cause)
