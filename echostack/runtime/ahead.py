@@ -19,7 +19,7 @@ from echostack.core.events import Event
 from echostack.core.kinds import Payload
 from echostack.registry import Form
 from echostack.runtime.calls import DEFAULT_TIMEOUT, CallDriver
-from echostack.runtime.guess import GuessedConversation, Prepared, same
+from echostack.runtime.guess import GuessedConversation, Held, Prepared, same
 from echostack.runtime.wiring import outputs
 
 
@@ -50,6 +50,7 @@ class Ahead:
         self._driver, self._judge = driver, judge
         self._foreseen: deque[Prepared] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._held = Held()
         self.claims = 0
         """How many events of the present guess were foreseen."""
 
@@ -57,7 +58,7 @@ class Ahead:
 
     def begin(self, payload: Payload, event: Event, view: GuessedConversation) -> None:
         """Foresee an event, and ask the connector about it as soon as it has answered the ones before."""
-        self._foreseen.append(Prepared(payload, event, view))
+        self._foreseen.append(Prepared(payload, event, view, self._held))
         if self._task is None:
             self._task = self._driver.nursery.start(self._make(), f"{self._driver.id} on a guess")
 
@@ -67,7 +68,11 @@ class Ahead:
 
     async def _make(self) -> None:
         try:
-            while (prepared := next((p for p in self._foreseen if not p.started), None)) is not None:
+            while True:
+                await self._held.room()
+                prepared = next((p for p in self._foreseen if not p.started), None)
+                if prepared is None:
+                    return
                 await self._ask(prepared)
                 if prepared.error is not None:
                     # Told when the real event fails, if it does: here nobody has asked for anything yet.
@@ -115,7 +120,7 @@ class Ahead:
                     except StopAsyncIteration:
                         return
                 self._keep(prepared, answer)
-                await prepared.room()
+                await self._held.room()
         finally:
             if inspect.isasyncgen(answers):
                 await answers.aclose()
@@ -152,7 +157,7 @@ class Ahead:
                     break
                 await prepared.more()
         finally:
-            driver.counters.stale += len(prepared.entries)
+            driver.counters.stale += prepared.give_up()
             if not prepared.over:
                 self._judge.dropped(self.drop())
         prepared.release()

@@ -19,7 +19,7 @@ from echostack.runtime.context import NodeContext, Work
 from echostack.runtime.conversation import CALLER, SessionConversation
 
 HELD_ANSWERS = 256
-"""Answers to one guessed event that may wait; its maker waits for room before the next one."""
+"""Answers made ahead by one node that may wait; it waits for room before the next one."""
 
 HELD_SECONDS = 10.0
 """Seconds of audio that may wait in the same way."""
@@ -90,17 +90,38 @@ class GuessedConversation:
         self._before = copy.deepcopy(self._slots)
 
 
+class Held:
+    """How much one node has made ahead that waits."""
+
+    def __init__(self) -> None:
+        self._answers, self._seconds = 0, 0.0
+        self._less = asyncio.Event()
+
+    def count(self, payload: Payload | None, by: int) -> None:
+        """One answer more (1) or less (-1)."""
+        self._answers += by
+        if isinstance(payload, AudioChunk | AudioChunkStream):
+            self._seconds += by * payload.seconds
+        if by < 0:
+            self._less.set()
+
+    async def room(self) -> None:
+        """Wait until one answer more may be made."""
+        while self._answers >= HELD_ANSWERS or self._seconds >= HELD_SECONDS:
+            self._less.clear()
+            await self._less.wait()
+
+
 class Prepared:
     """The answers to one guessed event, as they come, for the event that it may turn out to be."""
 
-    def __init__(self, payload: Payload, event: Event, conversation: GuessedConversation) -> None:
-        self.payload, self.event, self.view = payload, event, conversation
+    def __init__(self, payload: Payload, event: Event, conversation: GuessedConversation, held: Held) -> None:
+        self.payload, self.event, self.view, self._held = payload, event, conversation, held
         self.since = event.time
         self.member = ""
         self.started = self.over = False
         self.error: Exception | None = None
         self.entries: deque[Entry] = deque()
-        self._seconds = 0.0
         self._work: Work | None = None
         self._undo: Callable[[], None] | None = None
         self._given_up = False
@@ -125,18 +146,13 @@ class Prepared:
     def put(self, entry: Entry) -> None:
         if not self._given_up:
             self.entries.append(entry)
-            self._seconds += _seconds(entry[0])
+            self._held.count(entry[0], 1)
             self._stirred.set()
 
     def end(self, error: Exception | None = None) -> None:
         """No more answers come."""
         self.error, self.over = error, True
         self._stirred.set()
-
-    async def room(self) -> None:
-        """Wait until one answer more may be made."""
-        while len(self.entries) >= HELD_ANSWERS or self._seconds >= HELD_SECONDS:
-            await self._stir()
 
     # -- when the guess was right ------------------------------------------------------------------------------
 
@@ -149,8 +165,7 @@ class Prepared:
     def take(self, event: Event) -> Out | Forward:
         """The oldest answer, made for ``event``."""
         payload, cause, port = self.entries.popleft()
-        self._seconds -= _seconds(payload)
-        self._stirred.set()
+        self._held.count(payload, -1)
         self.view.settle()
         if payload is None:
             return Forward(port)
@@ -165,7 +180,8 @@ class Prepared:
     async def more(self) -> None:
         """Wait for an answer, or for the end of them."""
         while not self.entries and not self.over:
-            await self._stir()
+            self._stirred.clear()
+            await self._stirred.wait()
 
     # -- when it was not ---------------------------------------------------------------------------------------
 
@@ -173,7 +189,8 @@ class Prepared:
         """Drop everything there is and will be; how many answers that was."""
         self._given_up = True
         dropped = len(self.entries)
-        self.entries.clear()
+        while self.entries:
+            self._held.count(self.entries.popleft()[0], -1)
         return dropped
 
     def put_back(self) -> None:
@@ -181,10 +198,6 @@ class Prepared:
         undo, self._undo = self._undo, None
         if undo is not None:
             undo()
-
-    async def _stir(self) -> None:
-        self._stirred.clear()
-        await self._stirred.wait()
 
 
 def memory_of(target: Any, context: NodeContext | None) -> Callable[[], None]:
@@ -219,7 +232,3 @@ def _renamed(payload: Payload, old: str, new: str) -> Payload:
         return payload
     fields = [f for f in ("id", "utterance") if getattr(payload, f, None) == old]
     return msgspec.structs.replace(payload, **dict.fromkeys(fields, new)) if fields else payload
-
-
-def _seconds(payload: Payload | None) -> float:
-    return payload.seconds if isinstance(payload, AudioChunk | AudioChunkStream) else 0.0

@@ -139,6 +139,44 @@ def test_a_member_that_fails_on_the_guess_is_found_failing_on_the_turn_and_the_n
     assert len(over.times("error.first.failed_over")) == 1
 
 
+def test_a_member_that_is_found_working_by_a_guess_has_recovered_when_the_guess_is_right() -> None:
+    graph = guessing("synthesis", CHOICE).replace("connectors:\n", "connectors:\n  first.agent: {cooldown: 2s}\n")
+    again = [(t + 8, cue) for t, cue in SCRIPT]
+    # Fails on the guess and on the turn of the first script.
+    over = play([*SCRIPT, *again], member("first.agent", fail=2), member("second.agent"), tts, graph=graph, until=30)
+    assert over.times("error.first.recovered") == [11.0]
+    assert over.times("processing.first.agent_message") == [11.0]
+    assert over.times(FIRST_SAMPLE) == [pytest.approx(3.9), 11.0]
+
+
+def test_a_member_that_fails_after_its_answer_was_given_out_rests() -> None:
+    @connector("first.agent")
+    async def breaks(text: Text, context: Context) -> AsyncIterator[AgentMessage]:
+        yield AgentMessage("first-1")
+        await context.clock.sleep(0.4)
+        raise ConnectorFailure("down", retryable=False)
+
+    script = [(2.3, "partial:hello there"), (2.7, "say:hello there"), (8.0, "say:hello again")]
+    over = play(script, breaks, member("second.agent"), tts, graph=guessing("model", CHOICE))
+    assert [text for _, text in over.said] == ["hello there", "first-1", "hello again", "second-1 second-2"]
+
+
+def test_a_guess_that_fails_before_it_answers_leaves_no_memory_for_the_turn() -> None:
+    failures = iter([True])
+
+    @connector("acme.agent")
+    class Failing(Counting):
+        async def __call__(self, text: Text) -> AgentMessage:
+            message = await super().__call__(text)
+            if next(failures, False):
+                raise ConnectorFailure("no", retryable=False)
+            return message
+
+    over = play([(2.3, "partial:a b"), (2.7, "say:a b")], Failing, tts, graph=guessing("model"))
+    off = play([(2.7, "say:a b")], Counting, tts, graph=guessing("off"))
+    assert over.said == off.said
+
+
 # -- what a node sees and keeps -----------------------------------------------------------------------------------
 
 
@@ -282,6 +320,7 @@ def test_a_node_is_told_the_event_of_the_turn_once_the_guess_is_right() -> None:
     (turn,) = [e for e in over.events if e.name == "processing.ear.text"]
     assert events[0].name == turn.name
     assert events[0].seq != turn.seq
+    assert (events[0].scope, events[0].epoch) == (1, 0)
     assert keys[0] != keys[1]
     assert turn.seq in {e.cause for e in over.events if e.kind == "agent_message"}
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from echostack.core.audio import AudioFormat
 from echostack.core.clock import LoopClock
+from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import (
     AgentMessage,
     AudioChunkStream,
     Text,
 )  # fmt: skip
-from echostack.registry import Forward, connector
+from echostack.registry import Context, Forward, connector
 from echostack.runtime import Session
 from echostack.runtime.guess import HELD_ANSWERS
 from tests.runtime.cast import CALL, RATE, Pace, play, reply_to, spoken
 from tests.runtime.guessing import (
+    CONFIRMED,
     DISCARDED,
     FIRST_SAMPLE,
     SCRIPT,
@@ -107,8 +111,17 @@ def test_a_guess_passes_guards_as_the_turn_will() -> None:
 
     graph = graph.replace(" -> sales -> acme.tts", " -> sales\n  - sales -> acme.tts")
     for words, speaker in (("buy it", "sales"), ("it broke", "support")):
+        asked: list[str] = []
+
+        @connector("acme.agent")
+        async def asking(text: Text, settings: Pace, context: Context) -> AgentMessage:
+            asked.append(context.node)  # noqa: B023 - called within the turn of the loop
+            await context.clock.sleep(settings.seconds)
+            return AgentMessage(reply_to(text.text))
+
         script = [(2.0, f"partial:{words}"), (3.0, f"say:{words}")]
-        over = play(script, note, agent, tts, graph=guessing("synthesis", graph))
+        over = play(script, note, asking, tts, graph=guessing("synthesis", graph))
+        assert asked == [speaker]
         assert [e.node for e in over.events if e.kind == "agent_message"] == [speaker]
         assert over.times(FIRST_SAMPLE) == [3.0]
 
@@ -179,6 +192,104 @@ def test_audio_made_ahead_is_bounded_and_goes_on_without_a_gap() -> None:
     assert seen == [20]  # ten seconds
     assert over.heard("long") == 30.0
     assert over.at("control.line.playout_finished")[0][0] == 33.0
+
+
+def test_the_bound_is_for_all_that_a_node_makes_ahead() -> None:
+    made_ahead = 0
+
+    @connector("acme.agent")
+    async def talkative(text: Text, settings: Pace) -> AsyncIterator[AgentMessage]:
+        for number in range(30):
+            yield AgentMessage(f"piece-{number} piece-{number}")
+
+    @connector("acme.tts", output_format=lambda settings: AudioFormat(RATE))
+    async def counting(message: AgentMessage, settings: Pace) -> AsyncIterator[AudioChunkStream]:
+        nonlocal made_ahead
+        words = message.text.split()
+        for number, word in enumerate(words, 1):
+            made_ahead += 1
+            yield spoken(word, message, final=number == len(words))
+
+    seen: list[int] = []
+
+    async def during(call: Session, clock: LoopClock) -> None:
+        await clock.sleep(2.99)
+        seen.append(made_ahead)
+
+    over = play(SCRIPT, talkative, counting, graph=guessing("synthesis"), during=during, until=60)
+    assert seen == [20]  # ten seconds
+    assert over.heard("piece") == 30.0
+    assert over.said[1:] == [("agent", f"piece-{n} piece-{n}") for n in range(30)]
+    assert over.at("control.line.playout_finished")[-1][0] == 33.0
+
+
+def test_a_guess_that_works_on_after_its_cancellation_is_neither_seen_nor_held_up() -> None:
+    ended: list[float] = []
+
+    @connector("acme.agent")
+    async def stubborn(text: Text, settings: Pace, context: Context) -> AsyncIterator[AgentMessage]:
+        try:
+            await context.clock.sleep(settings.seconds)
+        except asyncio.CancelledError:
+            for _ in range(2 * HELD_ANSWERS):
+                context.emit(AgentMessage("too late"))
+            await context.clock.sleep(0.1)
+            ended.append(round(context.clock.now(), 6))
+            raise
+        yield AgentMessage(reply_to(text.text))
+
+    over = play([(2.3, "partial:hello"), (2.6, "say:goodbye")], stubborn, tts, graph=guessing("synthesis"))
+    assert ended == [2.7]
+    assert over.said == [("caller", "goodbye"), ("agent", reply_to("goodbye"))]
+    assert over.times(FIRST_SAMPLE) == [pytest.approx(3.1)]
+    assert over.stats.late == ()
+
+
+def test_the_synthesiser_speaks_what_the_turn_asks_for_and_not_what_the_guess_did() -> None:
+    number = 0
+
+    @connector("acme.filler")
+    def filler(text: Text) -> AgentMessage:
+        nonlocal number
+        number += 1
+        return AgentMessage(f"um-{number}")
+
+    graph = CALL.replace("barge_in:", "  - ear.stt -> acme.filler -> acme.tts\nbarge_in:")
+    over = play(SCRIPT, filler, agent, tts, graph=guessing("synthesis", graph))
+    assert over.stats.guesses_confirmed == 1
+    assert [text for who, text in over.said if who == "agent"] in (
+        ["um-2", reply_to("hello")], [reply_to("hello"), "um-2"],
+    )  # fmt: skip
+
+
+def test_what_is_left_of_one_guess_is_not_in_the_way_of_the_next() -> None:
+    calls = 0
+
+    @connector("acme.agent")
+    async def uneven(text: Text, settings: Pace, context: Context) -> AsyncIterator[AgentMessage]:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            yield AgentMessage("never mind")
+            raise ConnectorFailure("no", retryable=False)
+        if calls == 2:
+            return
+        await context.clock.sleep(settings.seconds)
+        yield AgentMessage(reply_to(text.text))
+
+    again = [(t + 5, cue) for t, cue in SCRIPT]
+    over = play([*SCRIPT, *again], uneven, tts, graph=guessing("synthesis"))
+    assert over.times(FIRST_SAMPLE) == [8.0]
+    assert [t for t, _ in over.at(CONFIRMED)] == [8.0]
+
+
+def test_leaving_a_call_ends_its_guess() -> None:
+    async def during(call: Session, clock: LoopClock) -> None:
+        await clock.sleep(2.6)
+        await call.close()
+
+    over = play(SCRIPT, agent, tts, graph=guessing("synthesis"), during=during)
+    assert told(over) == [(2.5, "started", "hello there"), (2.6, "discarded", "the call ended")]
 
 
 def test_one_seed_is_one_trace() -> None:
