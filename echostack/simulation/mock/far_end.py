@@ -201,15 +201,19 @@ class SimulatedFarEnd(AudioSink):
     # -- telling -----------------------------------------------------------------------------------------------
 
     def _told(self, utterance: _Utterance) -> HeardSpeech:
-        words = tuple(self._told_word(word, utterance.name) for word in utterance.words.values())
+        latest = max(utterance.words, default=-1)
+        words = tuple(
+            self._told_word(word, utterance.name, over=index < latest or word.spoken.last)
+            for index, word in utterance.words.items()
+        )
         seconds = round(utterance.samples / self._rate, 9)
         return HeardSpeech(
             utterance.name, self._egress, words, round(utterance.start, 9), round(utterance.end, 9), seconds
         )
 
-    def _told_word(self, word: _Word, utterance: str) -> HeardWord:
+    def _told_word(self, word: _Word, utterance: str, *, over: bool) -> HeardWord:
         spoken, samples = word.spoken, word.samples
         whole = round(spoken.samples * self._rate / spoken.rate) if spoken.rate else samples
-        if spoken.rate != self._rate and abs(whole - samples) <= _BLUR * self._rate:
-            samples = whole
+        if spoken.rate != self._rate and (samples > whole or (over and whole - samples <= _BLUR * self._rate)):
+            samples = whole  # what was taken from it, or given to it, where a resampler blurred its edges
         return HeardWord(spoken.text, utterance, spoken.index, round(word.start, 9), round(word.end, 9), samples, whole)

@@ -57,6 +57,7 @@ class SimulatedRecogniser:
         )
         self._ready: deque[Out] = deque()
         self._wake, self._room = asyncio.Event(), asyncio.Event()
+        self._due: deque[tuple[list[Payload], Event]] = deque()  # turns that are over, and their timers
         self._timers: list[asyncio.TimerHandle] = []
         self._last_due = 0.0
         self._ended = False
@@ -160,12 +161,13 @@ class SimulatedRecogniser:
         if due <= now:
             self._give(answers, turn.event)
             return
-        timer = self._simulator.clock.call_later(due - now, self._due, answers, turn.event)
-        self._timers.append(timer)
+        self._due.append((answers, turn.event))
+        self._timers.append(self._simulator.clock.call_later(due - now, self._give_next))
 
-    def _due(self, answers: list[Payload], event: Event) -> None:
+    def _give_next(self) -> None:
+        # The oldest, whichever of two timers of one instant fires first.
         del self._timers[0]
-        self._give(answers, event)
+        self._give(*self._due.popleft())
         self._wake.set()
 
     def _give(self, answers: list[Payload], event: Event) -> None:
@@ -188,6 +190,7 @@ class SimulatedRecogniser:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        self._due.clear()
 
 
 def _heard(payload: Payload, text: Text) -> Payload:

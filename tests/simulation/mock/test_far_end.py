@@ -191,6 +191,21 @@ def test_words_that_came_through_a_resampler_are_heard_whole() -> None:
     assert all(word.samples == word.whole for word in heard.words)
 
 
+def test_a_word_that_was_cut_just_before_its_end_is_not_whole_in_resampled_audio_either() -> None:
+    async def main() -> World:
+        world = world_of()
+        sink, simulator = far_end(world)
+        for n in range(2):
+            word = world.speech.number(SpokenWord(f"w{n}", "acme.tts", "m1", n, samples=100, rate=500))
+            sink.write(coded(word, 199))  # half of the rate, and a sample lost to the filter
+        await simulator.clock.sleep(0.397)
+        sink.finish()
+        return world
+
+    (heard,) = run_virtual(main()).heard
+    assert [(word.samples, word.whole) for word in heard.words] == [(200, 200), (198, 200)]
+
+
 # -- anything at any time --------------------------------------------------------------------------------------
 
 Step = tuple[str, int, int]
