@@ -24,6 +24,7 @@ from echostack.cli.commands import (
     run,
     schema,
     talk,
+    test,
     version,
 )
 from echostack.cli.guard import guarded, leave_at_the_next_signal, tell
@@ -58,6 +59,7 @@ app.command("explain")(explain.explain)
 app.command("explain-code")(explain_code.explain_code)
 app.command("run")(run.run)
 app.command("talk")(talk.talk)
+app.command("test")(test.run_scenarios)
 app.command("demo")(demo.demo)
 app.command("connectors")(connectors.connectors)
 app.command("schema")(schema.schema)

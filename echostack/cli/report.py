@@ -18,7 +18,7 @@ from echostack.cli.report_sarif import sarif_log
 from echostack.core.diagnostic import Diagnostic
 from echostack.core.span import Source
 from echostack.render.report_text import report_lines, report_text, summary
-from echostack.render.snippet import Style
+from echostack.render.snippet import Line, Style
 
 
 class Form(StrEnum):
@@ -63,14 +63,19 @@ def write_report(
 
 def write_text(findings: Sequence[Diagnostic], sources: Mapping[str, Source], stream: TextIO) -> None:
     """The findings as text with source lines and carets, in colour where ``stream`` is a terminal that has it."""
+    write_lines(report_lines(findings, sources), stream)
+
+
+def write_lines(lines: Iterable[Line], stream: TextIO) -> None:
+    """Lines of styled pieces, in colour where ``stream`` is a terminal that has it."""
     if not (stream.isatty() and encodes_all(stream)):
-        stream.write(report_text(findings, sources))
+        stream.writelines("".join(words for _, words in line).rstrip() + "\n" for line in lines)
         return
     from rich.console import Console
     from rich.text import Text
 
     console = Console(file=stream, markup=False, highlight=False, emoji=False, soft_wrap=True)
-    for line in report_lines(findings, sources):
+    for line in lines:
         console.print(Text.assemble(*((words, _COLOURS[style]) for style, words in line)), soft_wrap=True)
 
 
@@ -86,6 +91,6 @@ _COLOURS = {
 }
 
 __all__ = [
-    "Form", "exit_code", "github_commands", "report_data", "report_text", "sarif_log", "summary", "write_report",
-    "write_text",
+    "Form", "exit_code", "github_commands", "report_data", "report_text", "sarif_log", "summary", "write_lines",
+    "write_report", "write_text",
 ]  # fmt: skip

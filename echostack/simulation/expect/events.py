@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from echostack.core.events import Event
 from echostack.language.scenario import EventMatch, InOrder, Never, Sees
 from echostack.simulation.expect.finding import failure, first, matching, named, nearest
-from echostack.simulation.expect.phrases import how_often, instant, instants, lasting, micros, often_enough
+from echostack.simulation.expect.phrases import by_how_much, exact, how_often, instant, instants, micros, often_enough
 from echostack.simulation.outcome import Failure, Outcome
 
 
@@ -44,7 +44,8 @@ def sees(expected: Sees, outcome: Outcome) -> Iterator[Failure]:
         about = min(found, key=lambda e: window.off(e.time))
         at = window.instant_of(about.time)
         nearest_of = "" if len(found) == 1 else "the nearest "
-        miss = f"it came {instants([e.time for e in found])}, {nearest_of}{window.miss(about.time)}"
+        told = instants([e.time for e in found], exact if expected.at is not None else instant)
+        miss = f"it came {told}, {nearest_of}{window.miss(about.time)}"
         yield failure(outcome, f"{said}; {miss}", expected.event.span, at=at, near=[*near, about.time])
     else:
         miss, event = nearest(outcome, expected.event, start)
@@ -67,7 +68,7 @@ def never(expected: Never, outcome: Outcome) -> Iterator[Failure]:
         told = f" after {named(expected.after)} (at {instant(since)})"
     until = None if expected.within is None else micros(since + expected.within)
     if expected.within is not None:
-        told = f" within {lasting(expected.within)}{told or ' of the call'}"
+        told = f" within {instant(expected.within)}{told or ' of the call'}"
     found = [e for _, e in matching(outcome, expected.event, start) if until is None or micros(e.time) <= until]
     if found:
         times = [e.time for e in found]
@@ -160,19 +161,19 @@ class _Window:
         off = self.off(time) / 1_000_000
         limit = self.at if self.at is not None else self.first
         early = limit is not None and micros(time) < micros(limit)
-        return f"{instant(off)} too {'early' if early else 'late'}"
+        return f"{by_how_much(off)} too {'early' if early else 'late'}"
 
     def words(self, expected: Sees, since: float) -> str:
         """When, in words."""
         told = ""
         if self.at is not None:
-            told += f" at {instant(self.at)}"
+            told += f" at {exact(self.at)}"
         if expected.later is not None and expected.within is not None:
-            told += f" between {lasting(expected.later)} and {lasting(expected.within)}"
+            told += f" between {instant(expected.later)} and {instant(expected.within)}"
         elif expected.within is not None:
-            told += f" within {lasting(expected.within)}"
+            told += f" within {instant(expected.within)}"
         elif expected.later is not None:
-            told += f" not before {lasting(expected.later)}"
+            told += f" not before {instant(expected.later)}"
         if expected.after is not None:
             told += f" after {named(expected.after)} (at {instant(since)})"
         elif expected.later is not None or expected.within is not None:

@@ -12,7 +12,7 @@ from echostack.language.scenario import Drops, Takes, Written
 from echostack.registry import Write
 from echostack.runtime.stats import percentile
 from echostack.simulation.expect.finding import failure
-from echostack.simulation.expect.phrases import count, how_often, instant, instants, lasting, micros, often_enough
+from echostack.simulation.expect.phrases import count, how_often, instant, instants, micros, often_enough
 from echostack.simulation.matching import fulfils
 from echostack.simulation.outcome import Failure, Outcome
 
@@ -63,7 +63,7 @@ def takes(expected: Takes, outcome: Outcome) -> Iterator[Failure]:
                 expected.span,
             )
         elif micros(found) > micros(limit):
-            over.append(f"{_share(share)} was {lasting(found)} (at most {lasting(limit)})")
+            over.append(f"{_share(share)} was {instant(found)} (at most {instant(limit)})")
     if over:
         yield failure(outcome, f"{_name(expected.of)} took too long: {', '.join(over)}", expected.span)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from echostack.core.events import Event
 from echostack.core.kinds import Payload
 from echostack.core.payloads import (
+    AgentMessage,
+    AgentMessagePartial,
     Committed,
     Intent,
     PlayoutFinished,
@@ -16,10 +18,14 @@ from echostack.core.payloads import (
     SpeechStopped,
     Suspended,
     Text,
+    TextPartial,
+    TextSegment,
+    TranscriptEntry,
 )
 
 MOST_TEXT = 72
 MOST_INSTANTS = 5
+_UNTOLD = ("text", "id", "pcm", "words", "language")
 
 
 def micros(seconds: float) -> int:
@@ -28,18 +34,23 @@ def micros(seconds: float) -> int:
 
 
 def instant(seconds: float) -> str:
-    """``3.520 s``; what is no whole millisecond is shown to the microsecond, so that no two times look alike."""
+    """``3.520 s``"""
+    return f"{seconds:.3f} s"
+
+
+def exact(seconds: float) -> str:
+    """The same for a time that had to be met exactly: what is no whole millisecond is told to the microsecond."""
     return f"{seconds:.3f} s" if micros(seconds) % 1000 == 0 else f"{seconds:.6f} s"
 
 
-def lasting(seconds: float) -> str:
-    """How long something took, never shown as less than nothing: ``0.400 s``."""
-    return instant(max(0.0, seconds))
+def by_how_much(seconds: float) -> str:
+    """How far off something was; what is less than a millisecond is told to the microsecond."""
+    return f"{seconds:.3f} s" if micros(seconds) >= 1000 else f"{seconds:.6f} s"
 
 
-def instants(times: Sequence[float]) -> str:
+def instants(times: Sequence[float], told_as: Callable[[float], str] = instant) -> str:
     """``at 1.200 s and 3.400 s``; of many the first, and how many more."""
-    told = [instant(t) for t in times[:MOST_INSTANTS]]
+    told = [told_as(t) for t in times[:MOST_INSTANTS]]
     if len(times) > MOST_INSTANTS:
         return f"at {', '.join(told)} and {len(times) - MOST_INSTANTS} more times"
     return f"at {told[0]}" if len(told) == 1 else f"at {', '.join(told[:-1])} and {told[-1]}"
@@ -84,19 +95,25 @@ def shown(payload: Payload, *, most: int = MOST_TEXT) -> str:
         case Text(text=text, ended_by=ended_by, waited_ms=waited):
             ended = f"  (turn ended by {ended_by}, {waited:.0f} ms)" if ended_by else ""
             return f"{quoted(text, most)}{ended}"
+        case TextPartial(text=text) | TextSegment(text=text) | AgentMessage(text=text):
+            return quoted(text, most)
+        case AgentMessagePartial(text=text, final=final):
+            return f"{quoted(text, most)}{'  (the last piece)' if final else ''}"
+        case TranscriptEntry(role=role, text=text, cut=cut):
+            return f"{role}: {quoted(text, most)}{'  (cut)' if cut else ''}"
         case Intent(name=name, text=text, slots=slots):
             pieces = [name, *([quoted(text, most)] if text else []), *(f"{k}={v}" for k, v in slots.items())]
             return "  ".join(pieces)
         case SpeechStarted(at=at):
             return f"since {instant(at)}"
         case SpeechStopped(at=at, seconds=seconds):
-            return f"at {instant(at)}, after {lasting(seconds)}"
+            return f"at {instant(at)}, after {instant(seconds)}"
         case PlayoutStarted(latency_ms=latency):
             return f"{latency:.0f} ms after the end of the turn" if latency else ""
         case PlayoutFinished(heard=heard, cut=cut, seconds=seconds):
-            return f"{quoted(heard, most)}  ({'cut ' if cut else ''}after {lasting(seconds)})"
+            return f"{quoted(heard, most)}  ({'cut ' if cut else ''}after {instant(seconds)})"
         case Suspended(heard_seconds=heard):
-            return f"after {lasting(heard)} of the reply"
+            return f"after {instant(heard)} of the reply"
         case Committed(epoch=epoch, cause=cause, dropped=dropped):
             return f"by {cause or 'speech'}, epoch {epoch}, {count(dropped, 'queued event')} dropped"
     return _fields(payload, most)
@@ -126,7 +143,11 @@ def _fields(payload: Payload, most: int) -> str:
     )
     for name in payload.__struct_fields__:
         value = getattr(payload, name)
-        if name in ("text", "id", "pcm", "words") or value in (None, "", (), {}) or defaults.get(name) == value:
+        if (
+            name in ("text", "id", "pcm", "words", "language")
+            or value in (None, "", (), {})
+            or defaults.get(name) == value
+        ):
             continue
         if isinstance(value, bool):
             pieces.append(name if value else f"not {name}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from echostack.language.scenario import Hears, Holds, Said
 from echostack.registry import Turn
 from echostack.simulation.expect.finding import failure
-from echostack.simulation.expect.phrases import count, instant, lasting, micros, quoted
+from echostack.simulation.expect.phrases import by_how_much, count, exact, instant, micros, quoted
 from echostack.simulation.expect.words import difference, has_words, likeness, same_words
 from echostack.simulation.outcome import Failure, Outcome
 from echostack.simulation.world import HeardSpeech
@@ -28,71 +28,72 @@ def hears(expected: Hears, outcome: Outcome) -> Iterator[Failure]:
     what = "what the caller heard" if expected.nth is None else f"utterance {expected.nth} of the agent"
     near = [heard[0].start, heard[-1].end] if heard else []
     text = " ".join(h.text for h in heard)
-    yield from (
-        failure(outcome, said, expected.span, at=near[-1] if near else None, near=near if expected.nth else [])
-        for said in _texts(expected, what, text, outcome.heard)
-    )
+    for said, speech in _texts(expected, what, text, outcome.heard):
+        if speech is None:
+            yield failure(
+                outcome, said, expected.span, at=near[-1] if near else None, near=near if expected.nth else []
+            )
+        else:
+            yield failure(outcome, said, expected.span, at=speech.start, near=[speech.end])
     yield from _times(expected, outcome, what, heard)
 
 
-def _texts(expected: Hears, what: str, text: str, all_heard: Sequence[HeardSpeech]) -> Iterator[str]:
-    """In words, everything in which ``text`` is not as expected."""
+def _texts(
+    expected: Hears, what: str, text: str, all_heard: Sequence[HeardSpeech]
+) -> Iterator[tuple[str, HeardSpeech | None]]:
+    """In words, everything in which ``text`` is not as expected, each with the one utterance that it is about."""
     if expected.text is not None and not same_words(expected.text, text):
         if not text:
-            yield f"expected {what} to be {quoted(expected.text)}, and it was nothing"
+            yield f"expected {what} to be {quoted(expected.text)}, and it was nothing", None
         else:
             # The words themselves are in the difference; of a long text it shows only what differs.
-            yield (
-                f"expected {what} to be {quoted(expected.text)}, and it was {quoted(text)}\n"
-                f"difference: {difference(expected.text, text)}"
-            )
+            said = f"expected {what} to be {quoted(expected.text)}, and it was {quoted(text)}"
+            yield f"{said}\ndifference: {difference(expected.text, text)}", None
     if expected.contains is not None and not has_words(text, expected.contains):
         wanted = expected.contains
         if not text:
-            yield f"expected {quoted(wanted)} in {what}, which was nothing"
+            yield f"expected {quoted(wanted)} in {what}, which was nothing", None
         elif expected.nth is None:
             best = max(all_heard, key=lambda h: likeness(wanted, h.text))
-            yield (
-                f"expected {quoted(wanted)} in {what}; the nearest of {count(len(all_heard), 'utterance')}"
-                f" was {quoted(best.text)} at {instant(best.start)}"
-            )
+            of = f"the nearest of {count(len(all_heard), 'utterance')} was {quoted(best.text)}"
+            yield f"expected {quoted(wanted)} in {what}; {of} at {instant(best.start)}", best
         else:
-            yield f"expected {quoted(wanted)} in {what}, which was {quoted(text)}"
+            yield f"expected {quoted(wanted)} in {what}, which was {quoted(text)}", None
     if expected.lacks is not None and has_words(text, expected.lacks):
         where = (
             next((h for h in all_heard if has_words(h.text, expected.lacks)), None) if expected.nth is None else None
         )
         inside = f": {quoted(where.text)} at {instant(where.start)}" if where is not None else f": {quoted(text)}"
-        yield f"expected no {quoted(expected.lacks)} in {what}, and it was there{inside}"
+        yield f"expected no {quoted(expected.lacks)} in {what}, and it was there{inside}", where
 
 
 def _times(expected: Hears, outcome: Outcome, what: str, heard: Sequence[HeardSpeech]) -> Iterator[Failure]:
     wishes = [
-        ("sound", expected.seconds, sum(h.seconds for h in heard), lasting),
-        ("start", expected.starts, heard[0].start if heard else None, instant),
-        ("stop", expected.stops, heard[-1].end if heard else None, instant),
+        ("sound", expected.seconds, sum(h.seconds for h in heard)),
+        ("start", expected.starts, heard[0].start if heard else None),
+        ("stop", expected.stops, heard[-1].end if heard else None),
     ]
-    for verb, wanted, found, told in wishes:
+    for verb, wanted, found in wishes:
         if wanted is None:
             continue
         preposition = "for" if verb == "sound" else "at"
         if found is None or (not heard and wanted):
             yield failure(
-                outcome, f"expected {what} to {verb} {preposition} {told(wanted)}; nothing was heard", expected.span
+                outcome, f"expected {what} to {verb} {preposition} {exact(wanted)}; nothing was heard", expected.span
             )
         elif micros(found) != micros(wanted):
             off = abs(found - wanted)
             if verb == "sound":
-                miss = f"it sounded for {told(found)}, {lasting(off)} too {'long' if found > wanted else 'short'}"
+                miss = f"it sounded for {exact(found)}, {by_how_much(off)} too {'long' if found > wanted else 'short'}"
                 at = heard[-1].end
             else:
                 past = {"start": "started", "stop": "stopped"}[verb]
-                miss = f"it {past} at {told(found)}, {lasting(off)} too {'late' if found > wanted else 'early'}"
+                miss = f"it {past} at {exact(found)}, {by_how_much(off)} too {'late' if found > wanted else 'early'}"
                 at = wanted
             near = [found] if verb != "sound" else [heard[0].start]
             yield failure(
                 outcome,
-                f"expected {what} to {verb} {preposition} {told(wanted)}; {miss}",
+                f"expected {what} to {verb} {preposition} {exact(wanted)}; {miss}",
                 expected.span,
                 at=at,
                 near=near,

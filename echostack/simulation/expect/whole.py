@@ -12,7 +12,7 @@ from echostack.core.events import Event
 from echostack.core.payloads import DeadLetter, ExceptionFailure, TimeoutFailure
 from echostack.language.scenario import Await, Ends, EventMatch, InOrder, Never, Sees
 from echostack.simulation.expect.finding import failure
-from echostack.simulation.expect.phrases import count, instant, lasting, micros, quoted
+from echostack.simulation.expect.phrases import count, instant, micros, quoted
 from echostack.simulation.outcome import Failure, Outcome
 
 
@@ -47,7 +47,7 @@ def ends(expected: Ends, outcome: Outcome) -> Iterator[Failure]:
     if expected.by is not None and micros(end) > micros(expected.by):
         what = f"expected the call to end by {instant(expected.by)}; it ended at {instant(end)}"
         yield failure(
-            outcome, f"{what}, {lasting(end - expected.by)} too late", expected.span, at=expected.by, near=[end]
+            outcome, f"{what}, {instant(end - expected.by)} too late", expected.span, at=expected.by, near=[end]
         )
 
 
