@@ -152,6 +152,19 @@ def test_while_a_reply_is_thought_or_said_nothing_is_guessed() -> None:
     assert over.said[-1] == ("agent", reply_to("and"))
 
 
+def test_nor_is_anything_where_nothing_can_be_interrupted() -> None:
+    graph = CALL.replace("barge_in: {on: processing.ear.speech_started}", "barge_in: off")
+    script = [(3.0, "say:hello"), (5.0, "partial:and more"), (6.0, "say:and more")]
+    over = play(script, agent, tts, graph=guessing("synthesis", graph))
+    assert told(over) == []
+    assert over.said == [
+        ("caller", "hello"),
+        ("caller", "and more"),
+        ("agent", reply_to("hello")),
+        ("agent", reply_to("and")),
+    ]
+
+
 def test_a_reply_that_was_cut_makes_room_for_a_guess() -> None:
     script = [
         (3.0, "say:hello"), (5.0, "speech"), (5.4, "partial:stop"), (5.55, "partial:stop now"), (6.2, "stop"),

@@ -238,10 +238,12 @@ def test_a_guess_that_works_on_after_its_cancellation_is_neither_seen_nor_held_u
             raise
         yield AgentMessage(reply_to(text.text))
 
-    over = play([(2.3, "partial:hello"), (2.6, "say:goodbye")], stubborn, tts, graph=guessing("synthesis"))
+    again = [(t + 7, cue) for t, cue in SCRIPT]
+    over = play([(2.3, "partial:hello"), (2.6, "say:goodbye"), *again], stubborn, tts, graph=guessing("synthesis"))
     assert ended == [2.7]
-    assert over.said == [("caller", "goodbye"), ("agent", reply_to("goodbye"))]
-    assert over.times(FIRST_SAMPLE) == [pytest.approx(3.1)]
+    assert over.said == [("caller", "goodbye"), ("agent", reply_to("goodbye")), *SPOKEN]
+    # Nor is what it said too late in the way of the next guess.
+    assert over.times(FIRST_SAMPLE) == [pytest.approx(3.1), 10.0]
     assert over.stats.late == ()
 
 
