@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from echostack.core.audio import AudioFormat
-from echostack.core.errors import UsageError
 from echostack.core.kinds import Payload
 from echostack.core.payloads import AudioFrame, Dtmf, Text
 from echostack.core.span import Span
@@ -275,8 +274,7 @@ class Line:
         """Put ``payload`` on the line of ``source``, or of the one ingress that can carry it."""
         lines = self._world.lines_for(type(payload), source)
         if not lines:
-            what = payload.__kind__.name
-            raise UsageError(f"{step.span}: no ingress of this graph{f' {source}' if source else ''} makes {what}")
+            raise AssertionError(f"{step.span}: it was checked before the call that a line carries this")
         self._world.sends[lines[0]](payload)
 
     def _hang_up(self) -> None:
