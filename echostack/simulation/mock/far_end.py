@@ -14,7 +14,7 @@ from typing import Any
 from echostack.core.audio import AudioFormat
 from echostack.core.clock import Clock
 from echostack.registry import AudioSink, ConnectorSpec, Simulator
-from echostack.simulation.mock.coded import read
+from echostack.simulation.mock.coded import blur, read
 from echostack.simulation.speech import LOUD_NOISE, QUIET_NOISE, SILENCE, SpokenWord
 from echostack.simulation.world import HeardSpeech, HeardWord, World
 
@@ -22,7 +22,6 @@ DEFAULT_FORMAT = AudioFormat(24_000)
 
 _MEANT = (SILENCE, QUIET_NOISE, LOUD_NOISE)
 _HAIR = 1e-3  # of a sample: more than float arithmetic on the clock is ever off by
-_BLUR = 0.004  # seconds of a word that a resampler may take from it or give to it
 _LEAST = 0.002  # seconds of a word in resampled audio under which its value may be a mere blur
 _SAME_SPEECH = 0.5  # seconds of nothing after which audio that is no coded speech is another utterance
 _REMEMBERED = 64  # samples of what was cleared, by which it is known again
@@ -214,6 +213,7 @@ class SimulatedFarEnd(AudioSink):
     def _told_word(self, word: _Word, utterance: str, *, over: bool) -> HeardWord:
         spoken, samples = word.spoken, word.samples
         whole = round(spoken.samples * self._rate / spoken.rate) if spoken.rate else samples
-        if spoken.rate != self._rate and (samples > whole or (over and whole - samples <= _BLUR * self._rate)):
+        blurred = blur(spoken.rate, self._rate) * self._rate if spoken.rate else 0.0
+        if blurred and (samples > whole or (over and whole - samples <= blurred)):
             samples = whole  # what was taken from it, or given to it, where a resampler blurred its edges
         return HeardWord(spoken.text, utterance, spoken.index, round(word.start, 9), round(word.end, 9), samples, whole)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from echostack.core.clock import Clock
 from echostack.core.events import Event
 from echostack.core.payloads import AudioFrame, Text, TextPartial, TextSegment, Word
-from echostack.simulation.mock.hearing import Edge, HeardLine, Silence, VoiceGate
+from echostack.simulation.mock.coded import blur
+from echostack.simulation.mock.hearing import HAIR, Edge, HeardLine, Silence, VoiceGate
 from echostack.simulation.speech import LOUD_NOISE, SILENCE, SpeechCode, SpokenWord, shares, words_of
 
-_BLUR = 0.004  # of a word's end, which a resampler may take from it
 _SETTLED = 0.16  # silence after which a recogniser that looks from time to time looks once more
 
 
@@ -35,11 +35,12 @@ class Habits:
 
 @dataclass(slots=True)
 class _Heard:
-    """A word as it arrives: from when to when, and how many of its ``whole`` seconds."""
+    """A word as it arrives: from when to when, and how many of its ``whole`` seconds, to within ``blur``."""
 
     number: int
     spoken: SpokenWord | None
     whole: float
+    blur: float
     start: float
     end: float
     seconds: float = 0.0
@@ -109,7 +110,7 @@ class Listener:
             value, start, end = stretch
             if value > SILENCE:
                 if value != self._value:
-                    self._begin_word(value, start)
+                    self._begin_word(value, start, frame.rate)
                 self._quiet.since = self._wordless.since = end
                 word = self._word
                 if word is not None:
@@ -156,7 +157,7 @@ class Listener:
 
     # -- words -------------------------------------------------------------------------------------------------
 
-    def _begin_word(self, number: int, start: float) -> None:
+    def _begin_word(self, number: int, start: float, rate: int) -> None:
         self._word_over()
         self._value = number
         if number == self._given:
@@ -166,7 +167,8 @@ class Listener:
         if word is None:
             spoken = self._speech.word(number)
             whole = spoken.samples / spoken.rate if spoken is not None and spoken.rate else 0.0
-            word = self._known[number] = _Heard(number, spoken, whole, start, start)
+            blurred = HAIR + (blur(spoken.rate, rate) if spoken is not None and spoken.rate else 0.0)
+            word = self._known[number] = _Heard(number, spoken, whole, blurred, start, start)
             self._words.append(word)
             self._quiet.since = self._wordless.since = start
             self._quiet.watch()
@@ -180,9 +182,9 @@ class Listener:
         word.end = end
         if self._habits.partials:
             self._unlooked += end - start
-            if self._unlooked >= self._habits.partials - _BLUR:
+            if self._unlooked >= self._habits.partials - HAIR:
                 self._look()
-        if word.whole and not word.over and word.seconds >= word.whole - _BLUR:
+        if word.whole and not word.over and word.seconds >= word.whole - word.blur:
             self._word_over()
 
     def _word_over(self) -> None:
@@ -202,7 +204,7 @@ class Listener:
             self._word, self._value = None, value
         if value == LOUD_NOISE:
             self._quiet.since = end
-        if not self._settled and end - self._quiet.since >= _SETTLED - _BLUR:
+        if not self._settled and end - self._quiet.since >= _SETTLED - HAIR:
             self._settled = True
             self._look()
         if self._quiet.lasts(end) or self._wordless.lasts(end):
