@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -84,6 +85,17 @@ def test_what_is_cleared_was_not_heard_and_what_goes_on_later_is_the_same_uttera
     assert told(first) == ("m1", 0.0, 1.6, 0.6, [("w0", 0.0, 0.3, 300, 300), ("w1", 0.3, 1.6, 300, 500)])
     assert told(second) == ("m2", 1.6, 1.65, 0.05, [("w0", 1.6, 1.65, 50, 100)])
     assert (first.text, second.text) == ("w0 w1", "w0")
+
+
+def test_it_takes_the_format_that_the_egress_declares() -> None:
+    async def main() -> list[AudioFormat]:
+        world, wanted = world_of(), AudioFormat(8_000, 2)
+        simulator = FakeSimulator(world)
+        spec = spec_of((AudioChunkStream,), ())
+        specs = [replace(spec, input_format=lambda _: wanted), replace(spec, output_format=lambda _: wanted), spec]
+        return [SimulatedFarEnd(s, AgentMessage(""), simulator, world).format for s in specs]
+
+    assert run_virtual(main()) == [AudioFormat(8_000, 2), AudioFormat(8_000, 2), AudioFormat(24_000)]
 
 
 def test_less_than_half_of_a_word_is_no_word_of_the_text() -> None:
