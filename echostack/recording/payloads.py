@@ -108,6 +108,13 @@ def told(value: Any) -> Any:
     return f"<{type(value).__module__}.{type(value).__qualname__}>"
 
 
+def _key(key: Any) -> str:
+    if isinstance(key, (int, float, tuple)) or key is None:
+        return str(key)
+    text: str = plain(key) if isinstance(key, str) else told(key)
+    return text
+
+
 def plain(value: Any, depth: int = 0) -> Any:
     """``value`` as data that JSON can hold, whatever it is; for what the encoder refused.
 
@@ -126,7 +133,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name, None), depth + 1) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
-        return {plain(k if isinstance(k, str) else str(k)): plain(v, depth + 1) for k, v in value.items()}
+        return {_key(k): plain(v, depth + 1) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(v, depth + 1) for v in value]
     try:

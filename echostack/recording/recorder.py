@@ -130,8 +130,7 @@ class Recorder:
             self._secrets = tuple(_ENCODER.encode(s)[1:-1] for s in secrets)
             files = write_graph(view.plan, self.path, copier_of(view.plan, secrets, redact=self._redact))
             header = header_of(view, files, simulated=self._simulated, redact=self._redact)
-            self._buffer += _ENCODER.encode(header)
-            self._buffer += b"\n"
+            self._add(header)
             self._flush(0.0)
         except Exception as error:  # noqa: BLE001 - nothing of a recording may end a call
             self._fail(error)
@@ -182,14 +181,24 @@ class Recorder:
                 os.fsync(number)
         except Exception as error:  # noqa: BLE001
             self._fail(error)
+        if self._state == "on":
+            self._state = "over"
         self.close()
 
     def close(self) -> None:
-        """Let go of the files, written or not. A recorder whose call never began leaves nothing behind. Idempotent."""
+        """Close the files of a call that never ended (it stood still, or never began): what happened until now is
+        written, and a recording without a call leaves nothing behind. Idempotent."""
+        unused, running = self._state == "new", self._state == "on"
+        if running:
+            self._state = "over"
+            try:
+                self._flush(self._now())
+            except Exception as error:  # noqa: BLE001
+                self._fail(error)
+                return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        unused = self._state == "new"
         if self._state != "failed":
             self._state = "over"
         self._buffer.clear()
@@ -258,7 +267,8 @@ class Recorder:
             _ENCODER.encode_into(entry, buffer, -1)
         except (TypeError, ValueError, OverflowError, RecursionError):
             del buffer[start:]
-            _ENCODER.encode_into({"t": entry.__struct_config__.tag, **plain(entry)}, buffer, -1)
+            tag = entry.__struct_config__.tag
+            _ENCODER.encode_into({"t": tag, **plain(entry)} if tag else plain(entry), buffer, -1)
         if self._secrets:
             line = bytes(memoryview(buffer)[start:])
             for secret in self._secrets:

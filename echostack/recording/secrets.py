@@ -23,7 +23,10 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _COMMENT = re.compile(r"#.*$", re.MULTILINE)
-_IN_COMMENT = re.compile(rf"((?:{_NAMED.pattern})\w*[\"']?\s*[:=]\s*)([^\s#].*)$", re.IGNORECASE)
+_IN_COMMENT = re.compile(
+    r"(\w*(?:key|token|secret|passw(?:or)?d|passphrase|authorization|credential|cookie)\w*[\"']?\s*[:=]\s*)(\S.*)$",
+    re.IGNORECASE,
+)
 WORTH_HIDING = 6
 """Characters from which on a secret is looked for everywhere; a shorter one would be found in half of all words."""
 
@@ -55,7 +58,7 @@ def without_secrets_in_comments(text: str) -> str:
     """``text`` with what a comment gives to something called like a secret taken out, length kept."""
 
     def masked(comment: re.Match[str]) -> str:
-        return _IN_COMMENT.sub(lambda m: m[1] + "*" * len(m[m.lastindex or 0]), comment[0])
+        return _IN_COMMENT.sub(lambda m: m[1] + "*" * len(m[2]), comment[0])
 
     return _COMMENT.sub(masked, text)
 
