@@ -67,7 +67,6 @@ class Played:
         """``fault`` is played now."""
         self._used[next(at for at, known in enumerate(self.faults) if known is fault)] += 1
         self._world.faults.append(AppliedFault(self.node, fault.kind, self.now))
-        self._context.log("fault", kind=fault.kind.value)
 
     def failure(self, fault: Fault) -> ConnectorFailure:
         """What a fault comes as; it is noted."""

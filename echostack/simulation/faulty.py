@@ -72,7 +72,7 @@ def with_faults(node: PlanNode, faults: Sequence[Fault], world: World) -> Connec
             given[spec.wants_context] = view
         target: Any = spec.make(**given) if spec.is_class else functools.partial(spec.make, **given)
         if form is Form.SINK:
-            return _FaultySink(target, played)
+            return _FaultySink(target, played, context.clock)
         if form in (Form.STREAM, Form.SOURCE):
             return _FaultyStream(target, played, context.clock)
         return _SHAPE[form](target, spec, played, context, acts)
@@ -321,10 +321,11 @@ class _SeenInbox:
 
 
 class _FaultySink(AudioSink):
-    """The far end of an egress that breaks: a write fails, after a disconnection every later one as well."""
+    """The far end of an egress that breaks: a write fails. After a disconnection every later one fails as well, and
+    what was written and not yet played is not heard any more."""
 
-    def __init__(self, target: AudioSink, played: Played) -> None:
-        self._target, self._played = target, played
+    def __init__(self, target: AudioSink, played: Played, clock: Clock) -> None:
+        self._target, self._played, self._clock = target, played, clock
         self.lead, self.stride = target.lead, target.stride
         self._gone: ConnectorFailure | None = None
 
@@ -337,17 +338,27 @@ class _FaultySink(AudioSink):
         if fault is not None:
             raise self._played.failure(fault)
         await self._target.open()
+        for fault in self._played.faults:
+            if fault.kind is FaultKind.DISCONNECT and fault.at is not None:
+                left = max(0.0, fault.at - self._clock.now())
+                self._played.timers.append(self._clock.call_later(left, self._broken))
+
+    def _broken(self) -> None:
+        fault = self._played.due(FaultKind.DISCONNECT)
+        if fault is not None and self._gone is None:
+            self._gone = self._played.failure(fault)
+            self._target.clear()
 
     def write(self, pcm: bytes) -> None:
         if self._gone is not None:
             raise self._gone
         self._played.count(None)
-        fault = self._played.due(*BREAKS)
+        self._broken()
+        if self._gone is not None:
+            raise self._gone
+        fault = self._played.due(FaultKind.ERROR)
         if fault is not None:
-            failure = self._played.failure(fault)
-            if fault.kind is FaultKind.DISCONNECT:
-                self._gone = failure
-            raise failure
+            raise self._played.failure(fault)
         self._target.write(pcm)
 
     def clear(self) -> None:
@@ -357,6 +368,8 @@ class _FaultySink(AudioSink):
         return self._target.played()
 
     async def close(self) -> None:
+        for timer in self._played.timers:
+            timer.cancel()
         await self._target.close()
 
 

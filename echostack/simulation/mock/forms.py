@@ -10,12 +10,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 from echostack.core.events import Event
 from echostack.core.kinds import Payload
 from echostack.registry import Form, Forward, Inbox, Out, Simulator
-from echostack.simulation.faults import flat
+from echostack.simulation.faults import caused, flat
 from echostack.simulation.mock.generic import act
 from echostack.simulation.mock.simulator import NodeSimulator, Replies
 from echostack.simulation.scripts import Given, Placed
@@ -135,11 +136,27 @@ class AtOnce(_Target):
         return [self._out(found) if (found := placed(a)) else a for a in self._mock.at_once(event)]
 
 
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    """Between two outputs: so many seconds, as the scenario says."""
+
+    seconds: float
+
+
 class _InTime(_Target):
     """What takes its time."""
 
     async def answers(self, event: Event) -> AsyncGenerator[Answer, None]:
         """Everything that is answered to ``event``, each when it is due."""
+        async with aclosing(self.steps(event)) as steps:
+            async for step in steps:
+                if isinstance(step, _Pause):
+                    await self._simulator.clock.sleep(step.seconds)
+                else:
+                    yield step
+
+    async def steps(self, event: Event) -> AsyncGenerator[Answer | _Pause, None]:
+        """The same, with the scenario's pauses between outputs still to be made."""
         scripted = self._replies is not None and not event.payload.__kind__.audio
         given = self._replies.take(event) if scripted and self._replies is not None else None
         if inspect.isawaitable(given):
@@ -150,7 +167,7 @@ class _InTime(_Target):
             await clock.sleep(self._simulator.latency())
             for one in given.outputs:
                 if one.after:
-                    await clock.sleep(one.after)
+                    yield _Pause(one.after)
                 yield self._out(one)
             return
         async with aclosing(self._mock.answer(event)) as answers:
@@ -160,7 +177,7 @@ class _InTime(_Target):
                     yield answer
                 else:
                     if found.after:
-                        await clock.sleep(found.after)
+                        yield _Pause(found.after)
                     yield self._out(found)
 
     @property
@@ -169,11 +186,20 @@ class _InTime(_Target):
 
 
 class Asynchronous(_InTime):
-    """An async function: answers once, with everything."""
+    """An async function: answers once, with everything. What a scenario has it give before a pause is sent ahead."""
 
     async def __call__(self, payload: Payload, event: Event) -> Sequence[Answer]:
-        async with aclosing(self.answers(event)) as answers:
-            return [answer async for answer in answers]
+        found: list[Answer] = []
+        async with aclosing(self.steps(event)) as steps:
+            async for step in steps:
+                if not isinstance(step, _Pause):
+                    found.append(step)
+                    continue
+                for out in (caused(answer, event) for answer in found if not isinstance(answer, Forward)):
+                    self._simulator.emit(out.payload, cause=out.cause, port=out.port)
+                found = [answer for answer in found if isinstance(answer, Forward)]
+                await self._simulator.clock.sleep(step.seconds)
+        return found
 
 
 class Generating(_InTime):
