@@ -17,6 +17,7 @@ from echostack.core.payloads import AudioChunk, AudioChunkStream, AudioFrame, Te
 from echostack.registry import ConnectorSpec, Form
 
 SYNTHESIS = "synthesis"
+SPEAKS = "write `speculate: {on: synthesis}`"
 
 
 def check(work: Work) -> CheckedSpeculation | None:
@@ -34,19 +35,21 @@ def check(work: Work) -> CheckedSpeculation | None:
     if decl.on == SYNTHESIS and search.models and not search.synthesisers:
         _report(work, f"`speculate:` has no effect on a synthesiser here: {why}")
     elif not search.models and not search.synthesisers:
-        _report(work, f"`speculate:` has no effect here: {why}")
+        further = _Search(work, beyond=True)
+        for ear in ears:
+            further.go(ear, Text)
+        speakers = ", ".join(further.synthesisers)
+        _report(work, f"`speculate:` has no effect here: {why}", f"{SPEAKS}: {speakers} can begin" if speakers else "")
         return None
     return CheckedSpeculation(
         decl.on, decl.stable_for, tuple(ears), tuple(search.models), tuple(search.synthesisers), tuple(search.passed)
     )  # fmt: skip
 
 
-def _report(work: Work, message: str) -> None:
+def _report(work: Work, message: str, better: str = "") -> None:
     if work.whole:
-        work.report(
-            NOTHING_TO_GUESS, message, work.graph.speculate.span,
-            help="remove it, or let a node that keeps nothing from one event for the next answer",
-        )  # fmt: skip
+        help_ = better or "remove it, or let a node that keeps nothing from one event for the next answer"
+        work.report(NOTHING_TO_GUESS, message, work.graph.speculate.span, help=help_)
 
 
 class _Search:

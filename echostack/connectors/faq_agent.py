@@ -38,6 +38,15 @@ class FaqAgent:
         )  # fmt: skip
         return self._spoken(said)
 
+    def snapshot(self) -> tuple[int, object]:
+        """What is remembered of the call, to be put back when what was asked turns out never to have been said."""
+        return self._count, self._dialogue.snapshot()
+
+    def restore(self, snapshot: tuple[int, object]) -> None:
+        """Put back what ``snapshot`` gave."""
+        self._count, remembered = snapshot
+        self._dialogue.restore(remembered)
+
     def _spoken(self, text: str) -> tuple[AgentMessagePartial | AgentMessage, ...]:
         pieces = sentences(text)
         if not pieces:

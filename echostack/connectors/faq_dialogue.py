@@ -8,7 +8,7 @@ the settings, or is one of the lines of faq_settings.SMALL_TALK.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
@@ -105,6 +105,17 @@ class Dialogue:
         self._heard: list[str] = []  # the caller's last words, and ours below, for "what did I say" and "repeat that"
         self._said: list[str] = []
         self._answers = 0
+
+    def snapshot(self) -> tuple[object, ...]:
+        """What it remembers of the call; nothing that it says later changes it."""
+        form = None if self._form is None else replace(self._form)
+        return (
+            dict(self._rotation), form, set(self._done), self._last, list(self._heard), list(self._said), self._answers,
+        )  # fmt: skip
+
+    def restore(self, snapshot: Any) -> None:
+        """Remember what it did at the time of ``snapshot``, and nothing since. A snapshot is put back once."""
+        self._rotation, self._form, self._done, self._last, self._heard, self._said, self._answers = snapshot
 
     @property
     def last(self) -> str:

@@ -193,9 +193,12 @@ def test_where_silence_ends_the_turn_a_recognisers_turns_are_its_pieces() -> Non
 )  # fmt: skip
 def test_why_nobody_begins(nodes: tuple[str, ...], on: str, message: str) -> None:
     graph, findings = checked(chain(*nodes, on=on), known=known())
+    speaks = "quick.agent" in nodes
     assert told(findings).split("\n") == [
         f"3:12-{12 + len(on)} W0517 `speculate:` has no effect {message}",
-        "  help: remove it, or let a node that keeps nothing from one event for the next answer",
+        "  help: write `speculate: {on: synthesis}`: free.tts can begin"
+        if speaks
+        else "  help: remove it, or let a node that keeps nothing from one event for the next answer",
     ]
     assert graph is not None
     assert (graph.speculation is None) is not message.startswith("on a synthesiser")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -372,3 +373,26 @@ def test_any_conversation_gets_whole_answers_and_nothing_unfilled(lines: list[st
 def test_the_same_conversation_gets_the_same_answers(lines: list[str]) -> None:
     first, second = Call(), Call()
     assert [first.say(x) for x in lines] == [second.say(x) for x in lines]
+
+
+LINES = st.sampled_from(
+    [
+        "when are you open", "how much is lunch", "book a table", "for four", "at seven", "Anna", "yes", "no", "cancel",
+        "tell me a joke", "who is there", "repeat that", "what did I say", "my name is Bob", "blah blah", "and now",
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(LINES, max_size=6), LINES, st.lists(LINES, min_size=1, max_size=4))
+def test_what_was_asked_on_a_wrong_guess_is_forgotten(before: list[str], guess: str, after: list[str]) -> None:
+    straight, astray = Call(), Call()
+    for call in (straight, astray):
+        for line in before:
+            call.agent(Text(line))
+    slots = copy.deepcopy(astray.context.conversation.slots)
+    kept = astray.agent.snapshot()
+    astray.agent(Text(guess))
+    astray.agent.restore(kept)
+    astray.context.conversation.slots.clear()
+    astray.context.conversation.slots.update(slots)
+    assert [straight.agent(Text(line)) for line in after] == [astray.agent(Text(line)) for line in after]

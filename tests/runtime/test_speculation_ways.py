@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from echostack.connectors.faq_agent import FaqAgent
 from echostack.core.audio import AudioFormat
 from echostack.core.clock import LoopClock
 from echostack.core.errors import ConnectorFailure
@@ -137,6 +138,22 @@ def test_behind_a_plain_agent_the_synthesiser_begins_and_the_message_keeps_its_o
     assert off.said == on.said == SPOKEN
     (message,) = [e.payload for e in on.events if e.kind == "agent_message"]
     assert {p.utterance for _, p in on.at("processing.acme.audio_chunk.stream")} == {message.id}  # type: ignore[attr-defined]
+
+
+def test_behind_the_agent_that_answers_from_its_settings_the_synthesiser_begins() -> None:
+    facts = "facts: [{ask: when are you open, say: At noon.}]"
+    rules = "rules: [{when: book, needs: {time: At what time?}, say: 'At {time}, then.'}]"
+    said_by = f"{{greeting: '', {facts}, {rules}, follow_ups: []}}"
+    graph = CALL.replace("acme.agent", "faq.agent").replace("{seconds: 0.4}", said_by)
+    script = [
+        (2.0, "partial:when are you open"), (3.0, "say:When are you open?"), (6.0, "partial:book"),
+        (6.5, "partial:book that"), (7.0, "say:book that, please"), (10.0, "partial:at seven"), (11.0, "say:At seven"),
+    ]  # fmt: skip
+    off, on = (play(script, FaqAgent, tts, graph=guessing(on, graph)) for on in ("off", "synthesis"))
+    assert off.times(FIRST_SAMPLE) == [pytest.approx(t) for t in (3.1, 7.1, 11.1)]
+    assert on.times(FIRST_SAMPLE) == [pytest.approx(t) for t in (3.0, 7.1, 11.0)]
+    assert off.said == on.said
+    assert [text for who, text in on.said if who == "agent"] == ["At noon.", "At what time?", "At 7 o'clock, then."]
 
 
 # -- bounds -----------------------------------------------------------------------------------------------------
