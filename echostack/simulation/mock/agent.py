@@ -11,6 +11,7 @@ from echostack.core.kinds import Payload
 from echostack.core.payloads import AgentMessage, AgentMessagePartial, CallStarted, Text
 from echostack.registry import ConnectorSpec, Simulator
 from echostack.simulation.mock import knobs
+from echostack.simulation.mock.pauses import Pauses
 from echostack.simulation.mock.replies import reply_to, words_in
 from echostack.simulation.world import World
 
@@ -41,21 +42,27 @@ class SimulatedAgent:
         self._language = knobs.text(settings, "language", "")
         tokens = knobs.number(settings, "tokens_per_second", TOKENS_PER_SECOND)
         self._characters_per_second = tokens * CHARACTERS_PER_TOKEN
+        self._pauses = Pauses(simulator.clock, told=spec.keeps_running)
 
     async def answer(self, event: Event) -> AsyncIterator[Payload]:
         """The reply to one event, in the time that a model takes."""
         payloads = self._payloads(event)
         latency = self._simulator.latency()
-        clock = self._simulator.clock
+        pauses, turn = self._pauses, self._pauses.turn
         begun = False
         for payload in payloads:
             for output in self._outputs(payload, event):
-                if not begun:
-                    await clock.sleep(latency)
-                    begun = True
-                elif isinstance(output, AgentMessagePartial):
-                    await clock.sleep(len(output.text) / self._characters_per_second)
+                pause = (
+                    len(output.text) / self._characters_per_second if isinstance(output, AgentMessagePartial) else 0.0
+                )
+                if (pause or not begun) and await pauses.over(pause if begun else latency, turn):
+                    return
+                begun = True
                 yield output
+
+    def interrupted(self) -> None:
+        """Say nothing more of the reply that is under way; the next event is answered at once."""
+        self._pauses.give_up()
 
     def at_once(self, event: Event) -> Sequence[Payload]:
         """The reply of an agent that never waits."""

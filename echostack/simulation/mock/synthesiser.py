@@ -14,6 +14,7 @@ from echostack.core.kinds import Payload
 from echostack.core.payloads import AgentMessage, AgentMessagePartial, AudioChunk, AudioChunkStream, Text, Word
 from echostack.registry import ConnectorSpec, Simulator
 from echostack.simulation.mock import knobs
+from echostack.simulation.mock.pauses import Pauses
 from echostack.simulation.speech import SpokenWord, shares, words_of
 from echostack.simulation.world import World
 
@@ -54,6 +55,7 @@ class SimulatedSynthesiser:
         self._streams = AudioChunkStream in spec.produces
         self._speed = knobs.ratio(settings, "speed")
         self._simulator, self._world = simulator, world
+        self._pauses = Pauses(simulator.clock, told=spec.keeps_running)
         self._spoken: dict[str, int] = {}  # words said so far, by utterance
         self._held: dict[str, list[str]] = {}  # pieces of an utterance that is given whole
 
@@ -61,20 +63,25 @@ class SimulatedSynthesiser:
         """The speech of one message, in the time that it takes to make."""
         scripted = self._simulator.scripted(event.payload)
         latency = self._simulator.latency()
-        clock = self._simulator.clock
+        pauses, turn = self._pauses, self._pauses.turn
         begun = False
         for speech in self._speeches(event, scripted):
             if not isinstance(speech, _Speech):
-                if not begun:
-                    await clock.sleep(latency)
+                if not begun and await pauses.over(latency, turn):
+                    return
                 begun = True
                 yield speech
                 continue
             for chunk, seconds in self._chunks(speech):
                 if seconds:
-                    await clock.sleep(seconds / FASTER_THAN_SPEECH if begun else latency)
+                    if await pauses.over(seconds / FASTER_THAN_SPEECH if begun else latency, turn):
+                        return
                     begun = True
                 yield chunk
+
+    def interrupted(self) -> None:
+        """Say nothing more of the message that is under way; the next one is spoken at once."""
+        self._pauses.give_up()
 
     def at_once(self, event: Event) -> Sequence[Payload]:
         """The same from a synthesiser that never waits."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pydantic import BaseModel
 
@@ -135,3 +137,24 @@ def test_an_interruption_at_any_instant_leaves_it_ready() -> None:
 
     whole, again = run_virtual(main())
     assert whole == again
+
+
+def test_one_that_is_told_of_an_interruption_gives_up_at_that_very_instant() -> None:
+    async def main() -> tuple[Heard, float]:
+        world = world_of()
+        simulator = FakeSimulator(world, seconds=0.5)
+        simulator.answers = HELLO
+        spec = replace(spec_of(TAKES, PIECES), keeps_running=True)
+        agent = SimulatedAgent(spec, None, simulator, world)
+        events = Events(simulator.clock.now)
+        simulator.clock.call_later(0.55, agent.interrupted)
+        cut = await collected(agent.answer(events.of(Text("hello"))), simulator.clock.now)
+        ended = simulator.clock.now()
+        again = await collected(agent.answer(events.of(Text("hello"))), simulator.clock.now)
+        return [*cut, *again], ended
+
+    said_, ended = run_virtual(main())
+    assert ended == 0.55
+    assert [(time, payload.text) for time, payload in said_] == [  # type: ignore[attr-defined]
+        (0.5, "Good morning. "), (1.05, "Good morning. "), (1.175, "How can I help?")
+    ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from pydantic import BaseModel
@@ -167,3 +168,17 @@ def test_interrupted_it_is_ready_for_the_next_message() -> None:
 
     (chunk,) = chunks(run_virtual(main()))
     assert (chunk.text, chunk.final) == ("Three.", True)
+
+
+def test_one_that_is_told_of_an_interruption_gives_up_at_that_very_instant() -> None:
+    async def main() -> tuple[Heard, float]:
+        world = world_of()
+        simulator = FakeSimulator(world, seconds=0.2)
+        spec = replace(spec_of(TAKES, STREAM), keeps_running=True)
+        synthesiser = SimulatedSynthesiser(spec, None, simulator, world)
+        simulator.clock.call_later(0.25, synthesiser.interrupted)
+        message = Events(simulator.clock.now).of(AgentMessage("One is a number. Two is another number.", "m1"))
+        return await collected(synthesiser.answer(message), simulator.clock.now), simulator.clock.now()
+
+    heard, ended = run_virtual(main())
+    assert ([time for time, _ in heard], ended) == ([0.2], 0.25)
