@@ -168,6 +168,10 @@ class _Writer:
         flat = None if rule and isinstance(node, MappingNode) and not node.alias else self._flat(entry, path)
         if flat is not None and len(dash) + 1 + len(flat) > WIDTH and not isinstance(node, ScalarNode):
             flat = None
+        if flat is None and first is not None and entry.beside and path[0] == "tests":
+            # What stood at the end of a line that is no longer one stands above what it was about.
+            self._lines.append(" " * indent + entry.beside)
+            entry.beside = ""
         joins = first is not None and first.pair is not None and not any(first.above) and not _property(node)
         if flat is None and joins and first is not None and not entry.beside:
             # `- key: value`, the other keys under the first.

@@ -151,7 +151,7 @@ def _broken_section(
     if items or (not pairs and rules):
         value = SequenceNode(places, body, end, items, broken=failed and not items)
     else:
-        value = MappingNode(places, body, end, pairs)
+        value = MappingNode(places, body, end, pairs, broken=not pairs)
     return [Pair(key, value)]
 
 
