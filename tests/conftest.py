@@ -24,6 +24,10 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
         signal.signal(_number, _handler)
 
 
+collect_ignore_glob = ["*/malformed/*"]
+"""Files with mistakes on purpose, whose scenarios are no tests of ours."""
+
+
 @pytest.fixture(scope="session")
 def checkout() -> Path:
     """The folder that holds pyproject.toml."""

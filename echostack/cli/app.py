@@ -20,9 +20,11 @@ from echostack.cli.commands import (
     explain,
     explain_code,
     fmt,
+    recording,
     render,
     run,
     schema,
+    simulate,
     talk,
     test,
     version,
@@ -59,9 +61,11 @@ app.command("explain")(explain.explain)
 app.command("explain-code")(explain_code.explain_code)
 app.command("run")(run.run)
 app.command("talk")(talk.talk)
+app.command("simulate")(simulate.simulate)
 app.command("test")(test.run_scenarios)
 app.command("demo")(demo.demo)
 app.command("connectors")(connectors.connectors)
+app.add_typer(recording.app, name="recording")
 app.command("schema")(schema.schema)
 app.command("version")(version.version)
 

@@ -19,10 +19,11 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="A .echo file (or the
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="One or more .echo files.", show_default=False)]
 
 
-def registry(plugins: list[str] | None) -> Registry:
+def registry(plugins: list[str] | None, *, functions: bool = False) -> Registry:
     """The shipped connectors, those that installed packages announce, and those of ``plugins``.
 
     A plugin is looked for beside the caller first, as ``python -m`` does. UsageError for one that cannot be imported.
+    functions: one that declares no connector will do, for its functions.
     """
     from echostack.api import default_registry
     from echostack.core.errors import EchoStackError, UsageError
@@ -31,7 +32,7 @@ def registry(plugins: list[str] | None) -> Registry:
     if plugins and here not in sys.path:
         sys.path.insert(0, here)
     try:
-        return default_registry(plugins or ())
+        return default_registry(plugins or (), functions=functions)
     except EchoStackError:
         raise
     except Exception as error:  # somebody's module ran; --plugin names it

@@ -50,14 +50,15 @@ class Registry:
             self._specs[spec.name] = spec
         return self
 
-    def add_module(self, module: str) -> Registry:
-        """Import ``module`` and add every connector that stands in it (``--plugin``). UsageError if it cannot be."""
+    def add_module(self, module: str, *, functions: bool = False) -> Registry:
+        """Import ``module`` and add every connector that stands in it (``--plugin``). UsageError if it cannot be, or
+        there is none; with ``functions`` a module without connectors will do, for the functions that it has."""
         try:
             loaded = importlib.import_module(module)
         except ImportError as error:
             raise UsageError(f"the plugin module {module!r} cannot be imported: {error}") from error
         found = [v for v in vars(loaded).values() if isinstance(getattr(v, SPEC, None), ConnectorSpec)]
-        if not found:
+        if not found and not functions:
             raise UsageError(f"the plugin module {module!r} declares no connector")
         return self.add(*found)
 

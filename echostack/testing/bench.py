@@ -37,7 +37,7 @@ class Bench:
     """
 
     def __init__(self, plugins: Sequence[str] = (), real: Iterable[str] = (), registry: Registry | None = None) -> None:
-        self.registry = registry if registry is not None else api.default_registry(plugins)
+        self.registry = registry if registry is not None else api.default_registry(plugins, functions=True)
         self.real = tuple(real)
         self._plugins = tuple(plugins)
         self._files: dict[Path, ScenarioSource] = {}
@@ -66,13 +66,12 @@ class Bench:
     def plan(self, path: Path, scenario: Scenario) -> Plan:
         """The plan that ``scenario`` of the file ``path`` runs. InvalidFile when the graph has errors, UsageError for
         settings that it does not have."""
-        graph = self.read(path).graph
         settings = _settings(scenario)
-        key = json.dumps([str(graph), settings, dict(scenario.env)], sort_keys=True, default=str)
+        key = json.dumps([str(path), settings, dict(scenario.env)], sort_keys=True, default=str)
         found = self._plans.get(key)
         if found is None:
             try:
-                found = api.compile(graph, registry=self.registry, settings=settings, env=scenario.env).plan
+                found = api.compile(path, registry=self.registry, settings=settings, env=scenario.env).plan
             except EchoStackError as error:
                 found = error
             self._plans[key] = found
@@ -116,7 +115,7 @@ class Bench:
             function = next((f for f in functions if callable(f)), None)
             if function is None:
                 where = f"no function {name!r} in {', '.join(self._plugins)}" if self._plugins else "no plugin is named"
-                raise UsageError(f"`answers: {name}` cannot be asked: {where}; name its module with --plugin")
+                raise UsageError(f"`answers: {name}` cannot be asked: {where}; name its module as a plugin")
             found[name] = function
         return found
 

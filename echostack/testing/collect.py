@@ -58,27 +58,31 @@ def collect(
         _add(found, source.name, source.findings)
         if source.broken:
             continue
+        mine: list[Run] = []
         for scenario in source.scenarios:
             if wanted is not None and not wanted(f"{source.name}::{scenario.name}"):
                 found.left_out += 1
-            elif _runs(found, bench, file, scenario):
-                begin = scenario.seed if seed is None else seed
-                found.runs += [Run(file, scenario.name, begin + i) for i in range(runs)]
+                continue
+            _check(found, bench, file, scenario)
+            begin = scenario.seed if seed is None else seed
+            mine += [Run(file, scenario.name, begin + i) for i in range(runs)]
+        if source.name not in found.broken:
+            found.runs += mine
     return found
 
 
-def _runs(found: Collected, bench: Bench, file: Path, scenario: Scenario) -> bool:
-    """Whether the graph of a scenario can be run; what it can not is added to the findings."""
+def _check(found: Collected, bench: Bench, file: Path, scenario: Scenario) -> None:
+    """Add what is wrong with the graph that a scenario runs."""
     try:
         plan = bench.plan(file, scenario)
     except InvalidFile as error:
         found.findings.sources.update(error.sources)
         _add(found, str(file), error.diagnostics)
-        return False
     except EchoStackError:
-        return True  # told as the result of that scenario
-    _add(found, str(file), plan.checked.warnings)
-    return True
+        pass  # told as the result of that scenario
+    else:
+        found.findings.sources.update(plan.checked.graph.sources)
+        _add(found, str(file), plan.checked.warnings)
 
 
 def _add(found: Collected, file: str, findings: Sequence[Diagnostic]) -> None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from echostack.core.diagnostic import Diagnostic, Findings
-from echostack.core.errors import InvalidFile, UsageError
+from echostack.core.errors import UsageError
 from echostack.core.span import Source
-from echostack.language import read_file, read_source
-from echostack.language.scenario import Scenario, ScenarioFile
+from echostack.graph.scenarios import scenarios_of
+from echostack.language.scenario import Scenario
+from echostack.recording.format import GRAPH, LINES
 
 SUFFIX = ".echo"
 _TESTS = re.compile(r"""^\s*["']?tests["']?\s*:""", re.MULTILINE)
@@ -24,12 +25,10 @@ _LOOKED_AT = 1 << 20
 class ScenarioSource:
     """A file with scenarios, read: its scenarios, and everything that is wrong with it.
 
-    ``graph``: the file of the graph that they test, the file itself when they stand in it. ``name``: how a person
-    named the file. With an error among the findings nothing of it is to be run.
+    ``name``: how a person named the file. With an error among the findings nothing of it is to be run.
     """
 
     name: str
-    graph: Path
     scenarios: tuple[Scenario, ...]
     findings: tuple[Diagnostic, ...]
     source: Source | None
@@ -58,7 +57,10 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
 
 
 def has_tests(path: Path) -> bool:
-    """Whether a file says ``tests:`` at the beginning of a line; for a file that cannot be read, False."""
+    """Whether a file says ``tests:`` at the beginning of a line; for a file that cannot be read, False. So it is for
+    the copies of a graph's files that a recording keeps: what is to be tested are the files themselves."""
+    if path.parent.name == GRAPH and (path.parent.parent / LINES).exists():
+        return False
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             return _TESTS.search(file.read(_LOOKED_AT)) is not None
@@ -69,15 +71,9 @@ def has_tests(path: Path) -> bool:
 def read_tests(path: Path) -> ScenarioSource:
     """The scenarios of a file. Never raises for what it may hold; UsageError when it cannot be opened."""
     findings = Findings()
-    try:
-        source = read_source(path)
-    except InvalidFile as error:
-        return ScenarioSource(str(path), path, (), error.diagnostics, None)
-    read = read_file(source, findings)
-    if isinstance(read, ScenarioFile):
-        graph = path.parent / read.graph if read.graph else path
-        return ScenarioSource(str(path), graph, read.scenarios, tuple(findings.ordered()), source)
-    return ScenarioSource(str(path), path, read.tests, tuple(findings.ordered()), source)
+    found = scenarios_of(path, findings)
+    scenarios = found.scenarios if found is not None else ()
+    return ScenarioSource(str(path), scenarios, tuple(findings.ordered()), findings.sources.get(str(path)))
 
 
 def _within(folder: Path) -> Iterator[Path]:

@@ -89,7 +89,7 @@ class EchoItem(pytest.Item):
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         """Where pytest says that it stands."""
-        return self.path, self.line - 1, f"{self.path.name}::{self.name}"
+        return self.path, self.line - 1, f"{self.path.name}: {self.name}"
 
 
 class ScenarioFailed(Exception):

@@ -4,7 +4,7 @@ see it again. Lines of styled pieces, like the findings of a check, so that one 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from echostack.core.span import Source, Span
 from echostack.render.report_text import report_lines
@@ -20,12 +20,16 @@ def result_lines(result: Result, sources: Mapping[str, Source], *, options: tupl
         return []
     lines: list[Line] = [((Style.ERROR, f"{result.status.upper()} "), (Style.MESSAGE, result.id)), ()]
     lines += report_lines(result.findings, {s.file: s for s in result.sources})
-    for told in result.failures:
-        lines += [*_failure(told, sources), ()]
+    lines += failures_lines(result.failures, sources)
     if result.recorded:
         lines.append(((Style.NOTE, "recording: "), (Style.PLAIN, result.recorded)))
     lines.append(((Style.NOTE, "see it again: "), (Style.PLAIN, again(result, options))))
     return lines
+
+
+def failures_lines(failures: Iterable[Told], sources: Mapping[str, Source]) -> list[Line]:
+    """Failures one after the other, an empty line after each."""
+    return [line for told in failures for line in (*_failure(told, sources), ())]
 
 
 def again(result: Result, options: tuple[str, ...] = ()) -> str:

@@ -68,7 +68,7 @@ def run_scenarios(
     if junit is not None and (junit.suffix == ".echo" or junit.is_dir()):
         raise UsageError(f"--junit {junit}: this is {'a folder' if junit.is_dir() else 'a .echo file'}")
     setting = Setting(tuple(plugin or ()), tuple(real or ()), record, (str(Path.cwd()),) if plugin else ())
-    bench = Bench(setting.plugins, setting.real, registry(plugin))
+    bench = Bench(setting.plugins, setting.real, registry(plugin, functions=True))
     files = files_of(paths)
     found = collect(bench, files, keyword or "", seed, runs)
     status = max((tell(error) for error in found.unreadable), default=0)
@@ -91,6 +91,7 @@ def run_scenarios(
         going.close()
     if junit is not None:
         junit.parent.mkdir(parents=True, exist_ok=True)
+        junit.touch()
         replace_text(junit, junit_xml(done, found.broken, found.findings.sources))
     if screen is not None:
         screen.close(done, interrupted=interrupted)

@@ -24,7 +24,7 @@ NODE_PERCENTILES = {50: "p50", 90: "p90", 95: "p95", 99: "p99", 100: "max"}
 def written(expected: Written, outcome: Outcome) -> Iterator[Failure]:
     """So many writes of a node whose fields fulfil the condition."""
     if expected.node not in outcome.plan.nodes:
-        yield failure(outcome, _no_node(expected.node, outcome), expected.span)
+        yield failure(outcome, _no_node(expected.node, outcome), expected.span, whole=False)
         return
     store = outcome.stores.get(expected.node)
     writes = store.writes if store is not None else ()
@@ -42,14 +42,14 @@ def written(expected: Written, outcome: Outcome) -> Iterator[Failure]:
         others = f"of {count(len(writes), 'write')} none is such; the last was {_told(last, expected)}"
         yield failure(outcome, f"{said}; {others} at {instant(last.time)}", expected.span, at=last.time)
     else:
-        yield failure(outcome, f"{said}, and it wrote nothing", expected.span)
+        yield failure(outcome, f"{said}, and it wrote nothing", expected.span, whole=False)
 
 
 def takes(expected: Takes, outcome: Outcome) -> Iterator[Failure]:
     """Percentiles (nearest rank) of a time of the call, none above its limit."""
     measured = _measured(expected, outcome)
     if isinstance(measured, str):
-        yield failure(outcome, measured, expected.span)
+        yield failure(outcome, measured, expected.span, whole=False)
         return
     over = []
     for share, limit in sorted(expected.limits.items()):
@@ -61,11 +61,12 @@ def takes(expected: Takes, outcome: Outcome) -> Iterator[Failure]:
                 f"expected a limit at percentile {share} of `{expected.of}`, and of a node's times the percentiles"
                 f" {known} are kept",
                 expected.span,
+                whole=False,
             )
         elif micros(found) > micros(limit):
             over.append(f"{_share(share)} was {instant(found)} (at most {instant(limit)})")
     if over:
-        yield failure(outcome, f"{_name(expected.of)} took too long: {', '.join(over)}", expected.span)
+        yield failure(outcome, f"{_name(expected.of)} took too long: {', '.join(over)}", expected.span, whole=False)
 
 
 def _measured(expected: Takes, outcome: Outcome) -> dict[int, float] | str:
@@ -93,7 +94,7 @@ def drops(expected: Drops, outcome: Outcome) -> Iterator[Failure]:
     if expected.edge and not chosen:
         there = f"its queues are {', '.join(f'`{q.edge}`' for q in queues)}" if queues else "it has no queue"
         what = f"expected {how_often(expected.times)} dropped on an edge named `{expected.edge}`, and the call has none"
-        yield failure(outcome, f"{what}; {there}", expected.span)
+        yield failure(outcome, f"{what}; {there}", expected.span, whole=False)
         return
     lost = sum(q.dropped + q.refused for q in chosen)
     if often_enough(lost, expected.times):
@@ -104,7 +105,7 @@ def drops(expected: Drops, outcome: Outcome) -> Iterator[Failure]:
     )
     on = f" on `{expected.edge}`" if expected.edge else ""
     what = f"expected {how_often(expected.times)} dropped{on}, and {lost or 'none'} {'was' if lost < 2 else 'were'}"
-    yield failure(outcome, f"{what}: {told}" if told else what, expected.span)
+    yield failure(outcome, f"{what}: {told}" if told else what, expected.span, whole=False)
 
 
 def _told(write: Write, expected: Written) -> str:

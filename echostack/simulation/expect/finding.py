@@ -59,9 +59,13 @@ def failure(
     at: float | None = None,
     near: Iterable[float] = (),
     help: str = "",
+    whole: bool = True,
 ) -> Failure:
-    """A failure about ``at``, with ``near`` in what is shown around it."""
+    """A failure about ``at``, with ``near`` in what is shown around it. ``whole``: about no instant, the whole call is
+    shown."""
     times = [*near, *(() if at is None else (at,))]
+    if not times and whole:
+        times = [0.0, outcome.seconds]
     return Failure(what, span, at, around(outcome, times), help)
 
 

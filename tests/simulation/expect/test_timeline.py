@@ -110,5 +110,7 @@ def test_a_failure_shows_the_part_around_it() -> None:
     assert [line for line in lines if line.startswith(">")] == [
         ">   3.000       control.barge_in.suspended        after 0.400 s of the reply"
     ]
-    (nowhere,) = failures("processing.*.intent")
-    assert failure_timeline(outcome(events=CALL), nowhere) == ()
+    (nowhere,) = failures("processing.*.intent", events=CALL)
+    assert len(failure_timeline(outcome(events=CALL), nowhere)) == len(CALL)  # a head, and two pieces in one line
+    (figure,) = failures("{written: faq.agent}", events=CALL)
+    assert failure_timeline(outcome(events=CALL), figure) == ()
