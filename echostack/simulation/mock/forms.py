@@ -215,7 +215,8 @@ class Generating(_InTime):
 class Streaming(_InTime):
     """A stream: a simulation that is one by nature, or one that answers event after event.
 
-    ``interrupted`` changes nothing for the latter: what it makes for a turn that is over the engine drops.
+    ``interrupted`` goes to the simulation: one that answers gives up the answer under way at that instant, if it can;
+    what it still makes for a turn that is over the engine drops.
     """
 
     async def run(self, inbox: Inbox[Any]) -> AsyncIterator[Answer]:
