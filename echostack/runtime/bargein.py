@@ -186,6 +186,12 @@ class BargeIn:
             return
         self._suspended = True
         heard = max([p.suspend() for p in self._playouts if p.speaking], default=0.0)
+        if not self._playing:
+            # Its last sample had just been played: nothing is left to pause, or to go on with later.
+            self._suspended = False
+            for playout in self._playouts:
+                playout.resume()
+            return
         self._core.counters.suspensions += 1
         self._core.engine_emit("control", "barge_in", Suspended(self._scope.name, heard))
 

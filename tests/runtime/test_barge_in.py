@@ -63,6 +63,13 @@ def test_speech_suspends_at_once_and_cuts_after_min_speech() -> None:
     assert over.sink.heard_samples == 1.5 * RATE
 
 
+def test_speech_at_the_instant_of_the_last_sample_suspends_nothing_and_the_next_reply_can_be_suspended() -> None:
+    over = play([*ASKED, (8.5, "speech"), (9.2, "say:and"), (9.3, "stop"), (11.0, "speech"), (12.0, "stop")])
+    assert over.at(SUSPENDED)[0][0] == 11.0  # not 8.5, and not passed over because of it
+    assert over.heard("hello") == 5.0
+    assert over.heard("and") == pytest.approx(11.0 - 9.7, abs=1e-9)
+
+
 @pytest.mark.parametrize("at", [3.52, 4.0, 4.7, 7.3, 8.49])
 def test_the_conversation_holds_only_the_words_that_were_played(at: float) -> None:
     over = play([*ASKED, (at, "speech"), (at + 2, "stop")])
