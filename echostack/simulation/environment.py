@@ -45,7 +45,7 @@ def simulated_settings(
             return model.model_validate(plain(raw, simulated_environment(names, given, place)))
         except ValidationError as error:
             wrong = _named(raw, error, missing)
-            said = _said(error)
+            said = _said(error, given.values())
         except Exception as error:  # noqa: BLE001 - a connector's own validator may raise anything
             wrong, said = missing, type(error).__name__
         onward = [name for name in wrong if place[name] + 1 < len(PLACEHOLDERS)]
@@ -79,7 +79,11 @@ def _at(value: Value, loc: tuple[Any, ...]) -> Value:
     return value
 
 
-def _said(error: ValidationError) -> str:
+def _said(error: ValidationError, hidden: Iterable[str]) -> str:
+    """The first problem in words, without the values that were given: any of them may be a key."""
     first = error.errors(include_url=False, include_input=False)[0]
     name = ".".join(map(str, first["loc"]))
-    return f"{name}: {first['msg']}" if name else str(first["msg"])
+    said = str(first["msg"])
+    for value in hidden:
+        said = said.replace(value, "**********") if value else said
+    return f"{name}: {said}" if name else said

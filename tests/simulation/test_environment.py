@@ -34,7 +34,7 @@ class Far(ConnectorSettings):
     @classmethod
     def _known(cls, value: str) -> str:
         if value not in ("red", "green"):
-            raise ValueError("red or green")
+            raise ValueError(f"{value} is neither red nor green")
         return value
 
 

@@ -263,3 +263,36 @@ def test_a_simulation_of_ones_own_asks_what_the_scenario_says() -> None:
     outcome = play(graph, "rain", "sun", scripts={"acme.weather": script(rain)})
     assert [(t, d.name) for t, d in at(outcome, "processing.acme.data")] == [(1.4, "rain"), (2.0, "sunny")]
     assert [w.data for w in outcome.stores["acme.weather"].writes] == [{"asked": "rain"}, {"asked": "sun"}]
+
+
+def test_a_simulation_that_does_not_ask_is_told_of() -> None:
+    @connector("acme.weather", network=True)
+    async def weather(text: Text) -> Data:
+        raise AssertionError
+
+    @simulates(weather)
+    async def sunny(text: Text, simulator: Simulator) -> Data:
+        return Data("sunny")
+
+    graph = plan("ingress.chat.text -> acme.weather", more=(weather,))
+    rain = Reply(HERE, give=(output("data", name="rain"),))
+    outcome = play(graph, "x", scripts={"acme.weather": script(rain)})
+    assert [(n.time, n.what) for n in outcome.notes] == [
+        (1.0, "the simulation of acme.weather does not ask what the scenario has it answer")
+    ]
+
+
+def test_a_simulation_that_cannot_ask_is_replied_for() -> None:
+    @connector("acme.weather", network=True)
+    async def weather(text: Text) -> Data:
+        raise AssertionError
+
+    @simulates(weather)
+    def sunny(text: Text) -> Data:
+        return Data("sunny")
+
+    graph = plan("ingress.chat.text -> acme.weather", more=(weather,))
+    rain = Reply(HERE, to="rain", give=(output("data", name="rain"),))
+    outcome = play(graph, "rain", "sun", scripts={"acme.weather": script(rain)})
+    assert [d.name for d in given(outcome, "processing.acme.data")] == ["rain", "sunny"]
+    assert outcome.notes == ()

@@ -133,7 +133,9 @@ class AtOnce(_Target):
         if given is not None and not self._leaves_to_mock(given):
             return [self._out(p) for p in given.outputs]
         placed = self._simulator.placed
-        return [self._out(found) if (found := placed(a)) else a for a in self._mock.at_once(event)]
+        answers = [self._out(found) if (found := placed(a)) else a for a in self._mock.at_once(event)]
+        self._simulator.told()
+        return answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,7 @@ class _InTime(_Target):
                     if found.after:
                         yield _Pause(found.after)
                     yield self._out(found)
+        self._simulator.told()
 
     @property
     def _plain(self) -> bool:

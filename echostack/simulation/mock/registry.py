@@ -122,7 +122,7 @@ class _Simulation:
         assert node.spec is not None
         self._node, self._connector, self._script, self._world = node, node.spec, script, world
         self._stand = stand_in(node.spec)
-        self._own = own_simulation(node.spec)
+        self._own = _own(node.spec)
         self._instant = node.fused
         # What takes a task anyway may take its time, as its own code would in its thread.
         self._form = Form.ASYNC if node.spec.form is Form.SYNC and not node.fused else node.spec.form
@@ -233,6 +233,12 @@ class _Simulation:
         if own.is_class:
             return own.make(**given)
         return functools.partial(own.make, **given) if given else own.make
+
+
+@functools.lru_cache(maxsize=1024)
+def _own(spec: ConnectorSpec) -> ConnectorSpec | None:
+    """Read once a connector: a search plays its graph ten thousand times."""
+    return own_simulation(spec)
 
 
 def _delays(script: Script) -> Iterator[Span]:

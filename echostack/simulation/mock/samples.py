@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import functools
 import uuid
 from collections.abc import Mapping
 from random import Random
@@ -44,16 +45,21 @@ def sample_fields(
     cls: type[Payload], random: Random, about: Mapping[str, Any], *, required: bool = False
 ) -> dict[str, Any]:
     """The fields of such a payload as plain data; ``required``: only those that it cannot do without."""
-    info = types.type_info(cls)
-    assert isinstance(info, types.StructType)
     found: dict[str, Any] = {}
-    for field in info.fields:
+    for field in _fields(cls):
         if not field.required and (required or not _made_up(field)):
             if field.name in about and not required and _fits(field.type, about[field.name]):
                 found[field.name] = about[field.name]
             continue
         found[field.name] = _field(field, random, about)
     return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _fields(cls: type[Payload]) -> tuple[types.Field, ...]:
+    info = types.type_info(cls)
+    assert isinstance(info, types.StructType)
+    return info.fields
 
 
 def made_up_id(what: str, random: Random) -> str:

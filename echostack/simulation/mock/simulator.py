@@ -14,7 +14,7 @@ from echostack.registry import ConnectorSpec, Context, Conversation, Simulator
 from echostack.simulation.latency import drawn, profile
 from echostack.simulation.scripts import Given, Placed
 from echostack.simulation.speech import spoken_seconds
-from echostack.simulation.world import NodeStore, World
+from echostack.simulation.world import NodeStore, Note, World
 
 
 class Replies(Protocol):
@@ -103,6 +103,15 @@ class NodeSimulator(Simulator):
     def offer(self, payload: Payload, given: Given | None) -> None:
         """Have ``scripted(payload)`` answer with ``given``, which was chosen for the event as a whole."""
         self._offered, self.asked = (payload, given), False
+
+    def told(self) -> None:
+        """The simulation is through with what was offered. One that never asked has not answered as the scenario says,
+        and the outcome tells."""
+        given = self._offered[1] if self._offered is not None else None
+        if given is not None and not self.asked:
+            script = self._world.script(self.node)
+            what = f"the simulation of {self.node} does not ask what the scenario has it answer"
+            self._world.notes.append(Note(what, self.clock.now(), script.span if script is not None else None))
 
     def using(self, given: Given | None) -> None:
         """What follows is ``given``: its delay is the next latency, its ports and pauses those of its payloads."""
