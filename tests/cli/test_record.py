@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from echostack.recording import Recording
-from tests.cli.conftest import Run
+from tests.cli.conftest import PROGRAM, Run
 from tests.cli.test_call_commands import recording as wav
 
 
@@ -85,3 +86,16 @@ def test_a_recording_is_redacted_and_exported(echostack: Run, ear: tuple[str, ..
         done = echostack("recording", *command)
         assert (done.returncode, done.stderr) == (1, "echostack: none.rec: there is no such file\n")
         assert not (tmp_path / "x.rec").exists()
+
+
+def test_a_recording_that_cannot_go_on_fails_the_command_and_not_the_call(ear: tuple[str, ...], tmp_path: Path) -> None:
+    wav(tmp_path / "call.wav", 5.0)
+    limited = f'ulimit -f 16; exec "{PROGRAM}" "$@"'  # as good as a full disk: no file may pass 16 blocks
+    done = subprocess.run(
+        ["/bin/sh", "-c", limited, "sh", *ear, "--record", "call.rec"],
+        cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "echostack: call.rec: the recording ended early: File too large\n"
+    assert "the call ends: the sources ended" in done.stdout
+    assert not Recording.open(tmp_path / "call.rec").complete
