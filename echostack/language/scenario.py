@@ -375,6 +375,8 @@ class Scenario:
     graph: the `.echo` file that it tests, relative to the scenario's own file; empty for the file that it stands in.
     settings: laid over the file's, by node. env: what `{env: NAME}` leaves are given; nothing comes from the real
     environment. steps of the caller, scripts and expectations are in the order of the file.
+    shuffle: what is ready at one instant runs in an order drawn by the seed; jitter: and timers fire up to so many
+    seconds late.
     """
 
     name: str
@@ -388,6 +390,8 @@ class Scenario:
     caller: Caller = Caller()
     connectors: Mapping[str, Script] = field(default_factory=dict)
     expect: tuple[Expectation, ...] = ()
+    shuffle: bool = False
+    jitter: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from echostack.language.scenario import Caller, Scenario
 from echostack.language.scenario_expect import EXPECTATION, MOST_EXPECTATIONS, TURN
 from echostack.language.scenario_scripts import FAULT, NODE, REPLY, SCRIPT, OutputShape
 from echostack.language.scenario_steps import CALLER, DAY, EVENT, STEP
-from echostack.language.shapes import Checked, Count, Duration, Name, Schema, Text, Version
+from echostack.language.shapes import Checked, Count, Duration, Flag, Name, Schema, Text, Version
 from echostack.language.tree import MappingNode, Node, ScalarNode, SequenceNode
 from echostack.language.values import ENV_NAME
 from echostack.language.yaml_tree import shorten
@@ -51,6 +51,8 @@ def _scenario(read: RecordValue, node: Node, findings: Findings) -> Scenario:
         caller=read.get("caller", Caller()),
         connectors=scripts,
         expect=read.get("expect", ()),
+        shuffle=read.get("shuffle", False),
+        jitter=read.get("jitter", 0.0),
     )
 
 
@@ -59,6 +61,8 @@ SCENARIO: Final = Record(
         "name": Field(Text(), "What the scenario is called: what happens in it.", required=True),
         "about": Field(Text(lines=True, most=10_000), "What it is there for, for people."),
         "seed": Field(Count(0, MOST_SEED), "What every draw by chance begins with; 0 unless said."),
+        "shuffle": Field(Flag(), "True: what is ready at one instant runs in an order drawn by the seed."),
+        "jitter": Field(Duration(0, 0.1), "With `shuffle`: timers fire late by up to so much, drawn by the seed."),
         "lasts": Field(Duration(0.001, DAY), "How long the call may take at most; 10 minutes unless said."),
         "env": Field(
             MapOf(_EnvName(), Text(lines=True, most=10_000), words="a mapping from names to texts"),

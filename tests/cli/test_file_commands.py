@@ -118,6 +118,17 @@ def test_the_schema_is_a_json_schema_and_equals_the_committed_copy(echostack: Ru
     done = echostack("schema")
     assert json.loads(done.stdout)["$schema"].startswith("https://json-schema.org/")
     assert json.loads(done.stdout) == json.loads((checkout / "docs/echo.schema.json").read_text(encoding="utf-8"))
+    scenarios = json.loads(echostack("schema", "--scenarios").stdout)
+    assert scenarios == json.loads((checkout / "docs/scenarios.schema.json").read_text(encoding="utf-8"))
+
+
+def test_a_file_of_scenarios_is_checked_and_formatted_like_a_graph(echostack: Run, good: Path, tmp_path: Path) -> None:
+    (tmp_path / "tests.echo").write_text("tests:\n  - {name: a call, caller: [{say: hi}]}\ngraph: good.echo\n")
+    assert echostack("check", "tests.echo").stdout == "tests.echo: no findings\n"
+    echostack("fmt", "tests.echo")
+    assert (tmp_path / "tests.echo").read_text() == (
+        "graph: good.echo\ntests:\n  - name: a call\n    caller:\n      - say: hi\n"
+    )
 
 
 @pytest.mark.parametrize(
