@@ -43,10 +43,18 @@ def registry(*more: Any) -> Registry:
     return Registry(BUILTIN).add(Chat, Phone, *more)
 
 
-def plan(*rules: str, more: tuple[Any, ...] = (), connectors: str = "{}", env: Mapping[str, str] | None = None) -> Plan:
+def plan(
+    *rules: str,
+    more: tuple[Any, ...] = (),
+    connectors: str = "{}",
+    env: Mapping[str, str] | None = None,
+    speculate: str = "",
+) -> Plan:
     """The plan of a graph of ``rules``."""
     lines = "".join(f"  - {rule}\n" for rule in rules)
     text = f"echostack: 1\nconnectors: {connectors}\npipeline:\n{lines}"
+    if speculate:
+        text += f"speculate: {speculate}\n"
     return echostack.compile(text, registry=registry(*more), env=env or {}).plan
 
 

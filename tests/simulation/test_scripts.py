@@ -9,10 +9,19 @@ from typing import Any
 import pytest
 
 from echostack.core.errors import UsageError
-from echostack.core.payloads import AgentMessage, Data, Intent, Record, Text
+from echostack.core.payloads import (
+    AgentMessage,
+    AudioChunkStream,
+    AudioFrame,
+    Data,
+    Intent,
+    Record,
+    Text,
+    TextPartial,
+)
 from echostack.language.guard import Compare, Constant, Field
-from echostack.language.scenario import Delay, Reply, Script
-from echostack.registry import Forward, Latency, Out, Simulator, connector, simulates
+from echostack.language.scenario import Delay, Reply, Say, Script
+from echostack.registry import Forward, Inbox, Latency, Out, Simulator, connector, simulates
 from echostack.simulation.scripts import fits_words
 from tests.simulation.mocking import HERE, at, given, output, plan, play, script
 
@@ -296,3 +305,35 @@ def test_a_simulation_that_cannot_ask_is_replied_for() -> None:
     outcome = play(graph, "rain", "sun", scripts={"acme.weather": script(rain)})
     assert [d.name for d in given(outcome, "processing.acme.data")] == ["rain", "sunny"]
     assert outcome.notes == ()
+
+
+def test_a_guess_that_comes_to_nothing_uses_no_reply_and_draws_no_latency() -> None:
+    @connector("ear.stt", network=True, latency=Latency(p50=600, p95=600))
+    class Stt:
+        async def run(self, inbox: Inbox[AudioFrame]) -> AsyncIterator[Text | TextPartial]:
+            raise AssertionError
+            yield Text("")
+
+    @connector("acme.model", network=True, latency=Latency(p50=200, p95=900))
+    async def model(text: Text) -> AsyncIterator[AgentMessage]:
+        raise AssertionError
+        yield AgentMessage("")
+
+    @connector("acme.tts", network=True)
+    async def tts(message: AgentMessage) -> AsyncIterator[AudioChunkStream]:
+        raise AssertionError
+        yield AudioChunkStream(b"", 16_000)
+
+    replies = (Reply(HERE, say="First."), Reply(HERE, say="Second."))
+    steps = (Say("What are your opening hours?", HERE), Say("And tomorrow, please?", HERE, at=12.0))
+
+    def said(speculate: str) -> list[str]:
+        graph = plan(
+            "ingress.phone.audio_frame -> ear.stt -> acme.model -> acme.tts -> egress.app.audio_chunk",
+            more=(Stt, model, tts), speculate=speculate,
+        )  # fmt: skip
+        outcome = play(graph, steps=steps, scripts={"acme.model": script(*replies)})
+        assert bool(given(outcome, "control.speculation.discarded")) is bool(speculate)
+        return [m.text for m in given(outcome, "processing.acme.agent_message")]
+
+    assert said("{on: model}") == said("") == ["First.", "Second."]

@@ -92,15 +92,13 @@ class _Target:
         await _maybe(self._life, "close")
 
     def snapshot(self) -> Any:
-        """What a guess must leave as it was: how far the replies are used, and what the simulation keeps."""
+        """What a guess must leave as it was: what is drawn, how far the replies are used, what the simulation keeps."""
         keeps = getattr(self._life, "snapshot", None)
-        own = keeps() if callable(keeps) else None
-        return self._replies.snapshot() if self._replies is not None else None, own
+        return self._simulator.snapshot(), keeps() if callable(keeps) else None
 
     def restore(self, snapshot: Any) -> None:
-        replies, own = snapshot
-        if self._replies is not None:
-            self._replies.restore(replies)
+        drawn, own = snapshot
+        self._simulator.restore(drawn)
         gives_back = getattr(self._life, "restore", None)
         if callable(gives_back):
             gives_back(own)

@@ -104,6 +104,18 @@ class NodeSimulator(Simulator):
         """Have ``scripted(payload)`` answer with ``given``, which was chosen for the event as a whole."""
         self._offered, self.asked = (payload, given), False
 
+    def snapshot(self) -> Any:
+        """What it has drawn and used so far; ``restore`` goes back to it."""
+        replies = self._replies.snapshot() if self._replies is not None else None
+        return self.random.getstate(), self._latencies.getstate(), replies
+
+    def restore(self, snapshot: Any) -> None:
+        drawn_own, drawn_latencies, replies = snapshot
+        self.random.setstate(drawn_own)
+        self._latencies.setstate(drawn_latencies)
+        if self._replies is not None:
+            self._replies.restore(replies)
+
     def told(self) -> None:
         """The simulation is through with what was offered. One that never asked has not answered as the scenario says,
         and the outcome tells."""
