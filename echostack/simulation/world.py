@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from echostack.core.audio import AudioFormat
 from echostack.core.kinds import Payload
 from echostack.core.span import Span
 from echostack.language.document import Value
@@ -116,6 +117,8 @@ class World:
     """By ingress node: puts an event on the caller's line now (set by the ingress's simulation while it is open)."""
     notes: list[Note] = field(default_factory=list)
     """What went wrong in the script itself (a wait that ended by its deadline), for the outcome to tell."""
+    formats: Mapping[str, AudioFormat] = field(default_factory=dict)
+    """By egress node: the one format of everything that speaks into it."""
     faults: list[AppliedFault] = field(default_factory=list)
     """The faults that were played, in order."""
     payloads: Callable[[str, Value, Span], Sequence[Payload]] = lambda kind, fields, span: ()
@@ -132,6 +135,8 @@ class World:
     """Whether the caller's frames carry samples that a real listener can make something of."""
     said: list[tuple[float, str]] = field(default_factory=list)
     """When (session seconds) the caller began to say what."""
+    begun: list[tuple[int, float]] = field(default_factory=list)
+    """Which step of the script the caller began when (session seconds); not those that happen beside the others."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the caller's script is over, so that every other line ends with it."""
 

@@ -49,15 +49,16 @@ class SimulatedFarEnd(AudioSink):
 
     An utterance is the words of one ``SpokenWord.utterance``, all its pieces together, whatever suspensions lie
     between; silence belongs to the utterance that it follows without a pause. Audio that is no coded speech counts as
-    an utterance without words. It takes the format that the egress declares, 24 kHz mono where it declares none.
+    an utterance without words. It takes the format of all that speaks into it where that is one (``world.formats``),
+    else the one that the egress declares, 24 kHz mono where it declares none.
     """
 
     lead = 2.0
     stride = 1.0
 
     def __init__(self, spec: ConnectorSpec, settings: Any, simulator: Simulator, world: World) -> None:
-        wanted = None
-        if settings is not None:
+        wanted = world.formats.get(simulator.node)
+        if wanted is None and settings is not None:
             wanted = spec.input_format(settings) or spec.output_format(settings)
         self._format = wanted or DEFAULT_FORMAT
         self._rate, self._size = self._format.rate, self._format.bytes_per_sample

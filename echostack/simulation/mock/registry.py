@@ -12,6 +12,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from echostack.core.audio import AudioFormat
 from echostack.core.diagnostic import did_you_mean
 from echostack.core.errors import UsageError
 from echostack.core.kinds import Payload
@@ -64,7 +65,25 @@ def simulated(plan: Plan, world: World) -> Plan:
         return (built(cls, fields, span, world.scenario.env),)
 
     world.payloads = payloads
+    world.formats = {node.id: found for node in plan.egresses if (found := _spoken_format(node, plan)) is not None}
     return dataclasses.replace(plan, nodes={name: _node(node, plan, world) for name, node in plan.nodes.items()})
+
+
+def _spoken_format(egress: PlanNode, plan: Plan) -> AudioFormat | None:
+    """The format that everything which speaks into ``egress`` has; None where they differ or do not say.
+
+    A simulated far end takes it, so that what was heard is known to the sample and no time goes into converting audio
+    that nobody listens to. Where formats differ the engine converts, as it does in a real call.
+    """
+    found: set[AudioFormat | None] = set()
+    for edge in plan.edges:
+        if edge.target == egress.id and any(kind.__kind__.audio for kind in edge.payloads):
+            source = plan.nodes[edge.source]
+            for node in [plan.nodes[m] for m in source.members] or [source]:
+                spec, settings = node.spec, node.settings
+                known = spec is not None and settings is not None and edge.resample is None
+                found.add(spec.output_format(settings) if known and spec is not None else None)
+    return found.pop() if len(found) == 1 else None
 
 
 def _kinds(plan: Plan) -> tuple[type[Payload], ...]:
