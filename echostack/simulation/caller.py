@@ -89,8 +89,9 @@ class Line:
         for step in beside:
             self._later(step)
         gone = False
-        for step in caller.steps:
+        for place, step in enumerate(caller.steps):
             if not _is_beside(step):
+                self._world.begun.append((place, clock.now()))
                 await self._step(step, caller)
                 gone = gone or isinstance(step, HangUp)
         waits_for_end = [s for s in beside if isinstance(s, HangUp)]

@@ -310,6 +310,10 @@ class VirtualLoop(Guarded, asyncio.BaseEventLoop):
         """The tasks that are not done, in the order in which they were made."""
         return sorted(asyncio.all_tasks(self), key=number_of)
 
+    def timers(self) -> list[asyncio.TimerHandle]:
+        """What is still to happen, in the order in which it will."""
+        return [t for _, _, t in sorted(self._timers, key=lambda t: t[:2]) if not t.cancelled()]
+
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         """Log as asyncio does, and keep the error for ``run_virtual`` to raise."""
         error = context.get("exception")

@@ -11,6 +11,7 @@ from echostack.language.scenario import Scenario
 from echostack.plan import Plan
 from echostack.registry import Turn
 from echostack.runtime.stats import Stats
+from echostack.simulation.invariants.witness import Witness
 from echostack.simulation.world import AppliedFault, HeardSpeech, NodeStore, Note
 
 
@@ -20,6 +21,7 @@ class Failure:
 
     what: one sentence. span: the expectation's place in its file, None for what holds always. at: the instant that it
     is about, in session seconds. around: the part of the call that matters, from and to. help: what to look at.
+    invariant: the name of what no call may do, empty for what the scenario expects.
     """
 
     what: str
@@ -27,6 +29,7 @@ class Failure:
     at: float | None = None
     around: tuple[float, float] | None = None
     help: str = ""
+    invariant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class Outcome:
     heard: what the caller heard, by the samples played. stores: what each node wrote to its simulated outside world.
     seconds: how long the call was, on its own clock. left: tasks that the call left behind. crash: the error that
     ended the call from inside (a deadlock, an error that nobody took), empty for none. notes: what went wrong in the
-    script itself (a wait that ended by its deadline).
+    script itself (a wait that ended by its deadline). timers: what was still to happen when the call was over. steps:
+    which step the caller began when, those apart that happen beside the others. witness: what invariants are judged by.
     """
 
     scenario: Scenario
@@ -54,6 +58,9 @@ class Outcome:
     crash: str = ""
     notes: tuple[Note, ...] = ()
     faults: tuple[AppliedFault, ...] = ()
+    timers: tuple[str, ...] = ()
+    steps: tuple[tuple[int, float], ...] = ()
+    witness: Witness | None = None
     failures: tuple[Failure, ...] = ()
 
     @property

@@ -22,6 +22,7 @@ from echostack.runtime import Session
 from echostack.runtime.probe import Probe
 from echostack.simulation.ears import Ears
 from echostack.simulation.expect import judge
+from echostack.simulation.invariants.witness import Witness
 from echostack.simulation.loop import Deadlock, Standstill, VirtualLoop, run_virtual
 from echostack.simulation.mock.registry import simulated
 from echostack.simulation.outcome import Outcome
@@ -54,8 +55,10 @@ def simulate(
     UsageError for a scenario that this graph cannot play.
     """
     seed = scenario.seed if seed is None else seed
+    shuffle, jitter = shuffle or scenario.shuffle, jitter or scenario.jitter
     held: list[Outcome] = []
     left: list[str] = []
+    timers: list[str] = []
     crash = ""
 
     async def main() -> None:
@@ -64,6 +67,7 @@ def simulate(
         if isinstance(loop, VirtualLoop):
             await asyncio.sleep(0)  # what ends with the call in this very step
             left.extend(task.get_name() for task in loop.pending() if task is not asyncio.current_task())
+            timers.extend(_named(timer) for timer in loop.timers())
 
     try:
         run_virtual(main(), shuffle=random.Random(f"{seed}:order") if shuffle else None, jitter=jitter)
@@ -76,7 +80,7 @@ def simulate(
     except EchoStackError as error:
         crash = str(error)
     outcome = held[0] if held else Outcome(scenario, seed, plan)
-    outcome = replace(outcome, crash=outcome.crash or crash, left=tuple(left))
+    outcome = replace(outcome, crash=outcome.crash or crash, left=tuple(left), timers=tuple(timers))
     return replace(outcome, failures=judge(outcome))
 
 
@@ -101,10 +105,11 @@ async def play(
     world.caller_line = _caller_line(plan, world)
     world.audible = any(_listens(plan.nodes[n]) for n in nodes)
     ears = world.ears = Ears(plan, clock.now)
+    witness = Witness(plan)
     prepared = simulated(plan, world)
     _check_script(world)
     call = Session(
-        prepared, session=session, clock=clock, compute=InlineCompute(), seed=seed, probes=[ears, *probes]
+        prepared, session=session, clock=clock, compute=InlineCompute(), seed=seed, probes=[ears, witness, *probes]
     )  # fmt: skip
     world.hang_up = lambda: call.hang_up("the caller hung up")
     crash, entered = "", False
@@ -128,6 +133,7 @@ async def play(
         dict(world.stores), stats, ended.time if ended is not None else clock.now(),
         getattr(ended.payload, "reason", "") if ended is not None else "",
         stats.late if stats is not None else (), crash=crash, notes=tuple(world.notes), faults=tuple(world.faults),
+        steps=tuple(world.begun), witness=witness,
     )  # fmt: skip
 
 
@@ -165,3 +171,9 @@ def _caller_line(plan: Plan, world: World) -> str:
         return named[0]
     voices = [n for n, kinds in world.lines.items() if AudioFrame in kinds]
     return next(iter([*voices, *world.lines]), "")
+
+
+def _named(timer: asyncio.TimerHandle) -> str:
+    """What a timer was to call, and when."""
+    call = getattr(timer, "_callback", None)
+    return f"{getattr(call, '__qualname__', type(call).__name__)} at {timer.when():g} s"

@@ -20,7 +20,11 @@ from echostack.simulation.expect.events import in_order, never, sees
 from echostack.simulation.expect.figures import drops, takes, written
 from echostack.simulation.expect.speech import hears, holds
 from echostack.simulation.expect.whole import always, ends
+from echostack.simulation.invariants.check import violations
 from echostack.simulation.outcome import Failure, Outcome
+
+TOLD_BY_ALWAYS = ("every call ends", "nobody is late", "nothing is left")
+"""Invariants that a scenario may say something else about, or that are told with what it says."""
 
 
 def judge(outcome: Outcome) -> tuple[Failure, ...]:
@@ -29,6 +33,7 @@ def judge(outcome: Outcome) -> tuple[Failure, ...]:
     Pure: the same outcome gives the same failures, in the same words.
     """
     found = list(always(outcome))
+    found += [v for v in violations(outcome) if v.invariant not in TOLD_BY_ALWAYS]
     for expected in outcome.scenario.expect:
         found += _judged(expected, outcome)
     return tuple(found)
