@@ -21,6 +21,7 @@ from echostack.language.scenario import Delay, Output, Reply, Script
 from echostack.registry import ConnectorSpec
 from echostack.simulation.building import built, kind_of, made, text_field, text_of
 from echostack.simulation.matching import fulfils
+from echostack.simulation.mock.replies import in_pieces
 from echostack.simulation.mock.samples import sample_fields
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
@@ -37,12 +38,13 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What is answered to one event. ``said``: it is text, to be given as the connector gives text. ``delay``: in place
-    of the node's own, None for that."""
+    """What is answered to one event. ``said``: it is text, to be given as the connector gives text, which is
+    ``in_kinds`` where nothing else knows how. ``delay``: in place of the node's own, None for that."""
 
     outputs: tuple[Placed, ...] = ()
     said: bool = False
     delay: Delay | None = None
+    in_kinds: tuple[Placed, ...] = ()
 
     @property
     def payloads(self) -> tuple[Payload, ...]:
@@ -94,7 +96,7 @@ class Player:
 
     def _given(self, reply: Reply) -> Given:
         if reply.say is not None:
-            return Given((Placed(said(self._spec, reply.say, reply.span)),), True, reply.delay)
+            return text_given(self._spec, reply.say, reply.span, reply.delay)
         return Given(tuple(self._placed(o) for o in reply.give), False, reply.delay)
 
     def _placed(self, output: Output) -> Placed:
@@ -104,6 +106,15 @@ class Player:
             hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(self._ports) or 'none'}"
             raise UsageError(f"{output.span}: {self._spec.name} has no port {output.port!r}; {hint}")
         return Placed(built(cls, output.fields, output.span, self._env), output.port, output.after or 0.0)
+
+
+def text_given(spec: ConnectorSpec, text: str, span: Span, delay: Delay | None = None) -> Given:
+    """``text`` as the answer of ``spec``."""
+    payload = said(spec, text, span)
+    outputs = (Placed(payload),)
+    if isinstance(payload, AgentMessage) and AgentMessagePartial in spec.produces:
+        return Given(outputs, True, delay, tuple(map(Placed, in_pieces(payload, whole=True))))
+    return Given(outputs, True, delay, outputs)
 
 
 def said(spec: ConnectorSpec, text: str, span: Span) -> Payload:

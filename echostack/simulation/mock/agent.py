@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
-from echostack.connectors.sentences import sentences
 from echostack.core.events import Event
 from echostack.core.kinds import Payload
 from echostack.core.payloads import AgentMessage, AgentMessagePartial, CallStarted, Text
 from echostack.registry import ConnectorSpec, Simulator
 from echostack.simulation.mock import knobs
 from echostack.simulation.mock.pauses import Pauses
-from echostack.simulation.mock.replies import reply_to, words_in
+from echostack.simulation.mock.replies import in_pieces, reply_to, words_in
 from echostack.simulation.world import World
 
 TOKENS_PER_SECOND = 30.0
@@ -97,11 +96,6 @@ class SimulatedAgent:
             language=payload.language or self._language,
         )
         if self._pieces:
-            pieces = sentences(message.text) or [""]
-            for place, piece in enumerate(pieces):
-                last = place == len(pieces) - 1
-                yield AgentMessagePartial(
-                    piece if last else f"{piece} ", message.id, last, message.interruptible, message.language
-                )
-        if self._whole:
+            yield from in_pieces(message, whole=self._whole)
+        elif self._whole:
             yield message

@@ -11,7 +11,7 @@ from echostack.core.events import Event
 from echostack.core.kinds import Payload
 from echostack.language.scenario import Script
 from echostack.registry import ConnectorSpec, Out, Simulator
-from echostack.simulation.scripts import Given, Placed, said
+from echostack.simulation.scripts import Given, Placed, text_given
 from echostack.simulation.world import Answers, World
 
 
@@ -70,14 +70,15 @@ class Answerer:
         if answer is None:
             return Given()
         if isinstance(answer, str):
-            return Given((Placed(said(self._spec, answer, self._script.span)),), True)
+            return text_given(self._spec, answer, self._script.span)
         if isinstance(answer, Payload | Out):
             return Given((self._placed(answer),))
         if isinstance(answer, Iterable) and not isinstance(answer, bytes | dict):
-            found: list[Placed] = []
-            for item in answer:
-                found += self._given(item).outputs
-            return Given(tuple(found))
+            items = [self._given(item) for item in answer]
+            outputs = tuple(placed for given in items for placed in given.outputs)
+            return Given(
+                outputs, in_kinds=tuple(placed for given in items for placed in given.in_kinds or given.outputs)
+            )
         raise self._wrong(f"gives {type(answer).__name__}, and not a text, a payload or several of them")
 
     def _placed(self, answer: Payload | Out) -> Placed:

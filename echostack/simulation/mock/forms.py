@@ -129,7 +129,7 @@ class AtOnce(_Target):
         given = self._replies.take_now(event) if self._replies is not None and not payload.__kind__.audio else None
         self._offered(event, given)
         if given is not None and not self._leaves_to_mock(given):
-            return [self._out(p) for p in given.outputs]
+            return [self._out(p) for p in given.in_kinds or given.outputs]
         placed = self._simulator.placed
         answers = [self._out(found) if (found := placed(a)) else a for a in self._mock.at_once(event)]
         self._simulator.told()
@@ -165,7 +165,7 @@ class _InTime(_Target):
         clock, placed = self._simulator.clock, self._simulator.placed
         if given is not None and not self._leaves_to_mock(given):
             await clock.sleep(self._simulator.latency())
-            for one in given.outputs:
+            for one in given.in_kinds or given.outputs:
                 if one.after:
                     yield _Pause(one.after)
                 yield self._out(one)

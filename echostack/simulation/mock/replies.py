@@ -4,11 +4,13 @@ always the same for the same words and seed."""
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from typing import Final
 
+from echostack.connectors.sentences import sentences
 from echostack.connectors.words import listed
 from echostack.core.kinds import Payload
-from echostack.core.payloads import CallStarted, Dtmf
+from echostack.core.payloads import AgentMessage, AgentMessagePartial, CallStarted, Dtmf
 
 _GREETINGS: Final = (
     "Hello, and thank you for calling. How can I help you?",
@@ -37,6 +39,19 @@ _COMMON: Final = frozenset(
 )
 _TOPIC_WORDS = 3
 _MEANING = ("text", "query", "name", "label", "result", "data")
+
+
+def in_pieces(message: AgentMessage, *, whole: bool) -> Iterator[AgentMessagePartial | AgentMessage]:
+    """``message`` as an agent gives it that speaks while it thinks: a piece a sentence, the last one ``final``, and
+    the ``whole`` of it after them where the agent gives that too."""
+    pieces = sentences(message.text) or [""]
+    for place, piece in enumerate(pieces):
+        last = place == len(pieces) - 1
+        yield AgentMessagePartial(
+            piece if last else f"{piece} ", message.id, last, message.interruptible, message.language
+        )
+    if whole:
+        yield message
 
 
 def words_in(payload: Payload) -> str:
