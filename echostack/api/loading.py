@@ -13,6 +13,7 @@ from echostack import checks
 from echostack import graph as graphs
 from echostack.api.overrides import with_settings
 from echostack.api.registry import default_registry
+from echostack.api.veil import veiled
 from echostack.checks.model import CheckedGraph
 from echostack.core.diagnostic import Diagnostic, Findings
 from echostack.core.errors import InvalidFile
@@ -59,7 +60,7 @@ def load(path: str | os.PathLike[str]) -> Graph:
     findings = Findings()
     graph = _graph(Path(path), findings)
     if graph is None or findings.errors:
-        raise InvalidFile(findings.ordered(), findings.sources)
+        raise InvalidFile(findings.ordered(), veiled(findings.sources, graph, default_registry()))
     return graph
 
 
@@ -78,6 +79,7 @@ def check(
     from; the process's environment when None.
     """
     findings = Findings()
+    known = registry or default_registry()
     graph = source if isinstance(source, Graph) else _examined(source, findings)
     checked: CheckedGraph | None = None
     if graph is not None:
@@ -85,10 +87,11 @@ def check(
         if settings:
             graph = with_settings(graph, settings)
         environment = os.environ if env is None else env
-        checked = checks.check(graph, registry or default_registry(), findings, env=environment)
+        checked = checks.check(graph, known, findings, env=environment)
     if findings.errors:
         checked = None
-    return Checked(tuple(findings.ordered()), dict(findings.sources), graph, checked)
+    found = tuple(findings.ordered())
+    return Checked(found, veiled(findings.sources, graph, known) if found else dict(findings.sources), graph, checked)
 
 
 def is_path(source: str | os.PathLike[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from pydantic import BaseModel
@@ -14,6 +15,8 @@ from echostack.language.source import Places
 from echostack.recording.format import MASK
 from echostack.recording.secrets import Leaf, leaves, without_secrets_in_comments
 from echostack.recording.texts import redact_source
+
+_HIDDEN = re.compile(r"[^\r\n]")
 
 
 class Copier:
@@ -58,6 +61,16 @@ class Copier:
                 text = text.replace(written[1:-1], MASK)
             text = text.replace(secret, MASK)
         return redact_source(Source(source.file, text), self._named(document)) if self._redact else text
+
+    def veiled(self, document: Document) -> str:
+        """The text of one file with every character of a secret replaced by ``*``, so that all else keeps its place."""
+        places = Places(document.source)
+        text = document.source.text
+        for span in self._spans.get(document.source.file, {}):
+            start = places.line_start(span.line) + span.column - 1
+            end = places.line_start(span.end_line) + span.end_column - 1
+            text = text[:start] + _HIDDEN.sub("*", text[start:end]) + text[end:]
+        return without_secrets_in_comments(text)
 
     def _named(self, document: Document) -> dict[str, frozenset[str]]:
         """By connector, the settings whose text is one of a few names."""

@@ -27,6 +27,7 @@ _IN_COMMENT = re.compile(
     r"(\w*(?:key|token|secret|passw(?:or)?d|passphrase|authorization|credential|cookie)\w*[\"']?\s*[:=]\s*)(\S.*)$",
     re.IGNORECASE,
 )
+_KEY = re.compile(r"""(["']?)([\w.-]+)(["']?[ \t]*:[ \t]+)([^\s{\[,}][^,}\r\n]*|\{env:)""")
 WORTH_HIDING = 6
 """Characters from which on a secret is looked for everywhere; a shorter one would be found in half of all words."""
 
@@ -61,6 +62,18 @@ def without_secrets_in_comments(text: str) -> str:
         return _IN_COMMENT.sub(lambda m: m[1] + "*" * len(m[2]), comment[0])
 
     return _COMMENT.sub(masked, text)
+
+
+def without_named_secrets(text: str) -> str:
+    """``text``, of which nobody could make a graph, with what it gives to keys called like a secret taken out, length
+    kept."""
+
+    def masked(found: re.Match[str]) -> str:
+        key, value = found[2], found[4]
+        kept = not is_secret_name(key) or value.startswith("{env:")
+        return found[0] if kept else f"{found[1]}{key}{found[3]}{'*' * len(value)}"
+
+    return without_secrets_in_comments(_KEY.sub(masked, text))
 
 
 def secrets_in(settings: Any) -> Iterator[str]:
