@@ -66,10 +66,13 @@ class Copier:
         """The text of one file with every character of a secret replaced by ``*``, so that all else keeps its place."""
         places = Places(document.source)
         text = document.source.text
-        for span in self._spans.get(document.source.file, {}):
+        for span, mask in self._spans.get(document.source.file, {}).items():
             start = places.line_start(span.line) + span.column - 1
             end = places.line_start(span.end_line) + span.end_column - 1
-            text = text[:start] + _HIDDEN.sub("*", text[start:end]) + text[end:]
+            written = text[start:end]
+            if mask.startswith("{env:") and "default" not in written:
+                continue  # the name of a secret is none
+            text = text[:start] + _HIDDEN.sub("*", written) + text[end:]
         return without_secrets_in_comments(text)
 
     def _named(self, document: Document) -> dict[str, frozenset[str]]:
