@@ -5,6 +5,7 @@ States of the reply scope::
     quiet ──speech starts while the scope works or speaks──▶ suspended (playout frozen at its sample)
     suspended ──min_speech of speech, or min_words words──▶ commit ──▶ quiet, next epoch
     suspended ──only backchannels or too few words, or no words for resume_after──▶ abort ──▶ quiet, same sample
+    suspended at its first sample, by speech that began before ──it ends without a word──▶ abort
 
 ``commit`` has no ``await`` in it. In this order: the epoch goes up, so that everything made before is refused
 wherever it turns up; the scope's queues are cleared of what may be lost; its work is cancelled; its egresses drop
@@ -59,6 +60,7 @@ class BargeIn:
         self._suspended = False
         self._heard_words: tuple[str, ...] = ()
         self._long_enough = False
+        self._held_back: float | None = None  # since when, by speech that no word has come of
         self._timer: asyncio.TimerHandle | None = None
         self._asked, self._admitted = -1, False
         self._last_heard: list[str] = []
@@ -87,14 +89,16 @@ class BargeIn:
         payload = event.payload
         now = self._core.clock.now()
         self._speech_since = min(now, payload.at) if isinstance(payload, SpeechStarted) and payload.at else now
-        self._heard_words, self._long_enough = (), False
+        self._heard_words, self._long_enough, self._held_back = (), False, None
         self._watch()
 
     def on_speech_stopped(self, event: Event) -> None:
         """Voice activity ended before it was an interruption: wait for words, but not for ever."""
         if isinstance(event.payload, SpeechStopped):
             self._speech_since = None
-        if self._suspended:
+        if self._suspended and self._held_back is not None and not self._long_enough:
+            self.abort("no words")
+        elif self._suspended:
             self._arm(self._settings.resume_after, self._no_words)
         else:
             self._disarm()
@@ -105,6 +109,11 @@ class BargeIn:
         if not self._suspended and self._speech_since is None:
             return
         self._heard_words = words
+        if words and self._held_back is not None:
+            since, self._held_back = self._held_back, None
+            if self._speech_since is not None:
+                self._speech_since = since  # it was speech: what was spoken before the reply counts as well
+                self._watch()
         if not self.active or self.protected:
             return
         if not self._is_backchannel(words):
@@ -120,8 +129,15 @@ class BargeIn:
 
     def on_playout_started(self) -> None:
         """The reply begins to sound. If the caller is speaking, that is an overlap from its first sample on."""
-        if self._speech_since is not None:
-            self._watch()
+        if self._speech_since is None:
+            return
+        now = self._core.clock.now()
+        if self._speech_since < now and not self._heard_words:
+            # What was spoken over nothing, and no word came of, may be a noise that the detector has not yet told the
+            # end of: it counts from here, and holds the reply back no longer than it lasts.
+            self._held_back, self._speech_since = self._speech_since, now
+            self._long_enough = False
+        self._watch()
 
     def enter(self, event: Event, number: int) -> Event | None:
         """Stamp an event that enters the scope with its present epoch; None when it is a turn that is refused."""

@@ -210,6 +210,26 @@ def test_speech_that_goes_on_into_the_first_sample_of_the_reply_interrupts_it_th
     assert over.said == [("caller", "hello")]
 
 
+def test_a_noise_whose_end_is_told_after_the_first_sample_holds_the_reply_back_only_until_then() -> None:
+    over = play([*ASKED, (2.95, "speech"), (3.55, "stop")])
+    assert over.times(SUSPENDED) == [3.5]
+    assert [(t, p.why) for t, p in over.at(ABORTED)] == [(3.55, "no words")]
+    assert over.times(COMMITTED) == []
+    assert over.heard("hello") == 5.0
+
+
+def test_speech_before_the_first_sample_counts_from_its_beginning_once_a_word_came_of_it() -> None:
+    over = play([*ASKED, (3.1, "speech"), (3.7, "partial:no wait"), (6.0, "stop")])
+    assert over.times(SUSPENDED) == [3.5]
+    assert [(t, p.cause) for t, p in over.at(COMMITTED)] == [(3.7, "speech")]
+    assert over.heard("hello") == 0.0
+
+
+def test_speech_just_before_the_first_sample_is_long_enough_by_all_of_it() -> None:
+    over = play([*ASKED, (3.3, "speech"), (3.6, "partial:no wait"), (6.0, "stop")])
+    assert [(t, p.cause) for t, p in over.at(COMMITTED)] == [(3.8, "speech")]
+
+
 def test_a_late_answer_of_an_abandoned_turn_is_neither_heard_nor_stored() -> None:
     @connector("acme.agent")
     class Stubborn:

@@ -1,0 +1,154 @@
+"""The connectors of the calls in this folder that EchoStack does not ship: manifests, simulated from what they declare.
+
+A scenario says what each of them replies and how long it takes, so that none of them has code that runs in a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+from pydantic import Field
+
+from echostack.core.audio import AudioFormat
+from echostack.core.errors import ConnectorFailure
+from echostack.core.payloads import (
+    AgentMessage,
+    AgentMessagePartial,
+    AudioChunkStream,
+    AudioFrame,
+    Data,
+    SpeechStarted,
+    SpeechStopped,
+    Text,
+    TextPartial,
+    ToolCall,
+    ToolResult,
+)
+from echostack.registry import ITSELF, ConnectorSettings, Inbox, Latency, connector
+
+LETTER_BY_LETTER = 10 / (4.7 * 2.5)
+"""Simulated speech has 2.5 words of 4.7 letters a second, times the setting ``speed``."""
+
+NOT_HERE = ConnectorFailure("this connector is there to be simulated", retryable=False)
+
+
+@connector("ingress.line", output_format=lambda settings: AudioFormat(16_000))
+class Line:
+    """A transport that tells by itself when the caller begins and stops speaking."""
+
+    async def run(self) -> AsyncIterator[AudioFrame | Text | SpeechStarted | SpeechStopped | Data]:
+        raise NOT_HERE
+        yield
+
+
+@connector("ingress.chat")
+class Chat:
+    """A line of messages."""
+
+    async def run(self) -> AsyncIterator[Text | ToolCall | Data]:
+        raise NOT_HERE
+        yield
+
+
+class ModelSettings(ConnectorSettings):
+    """How the model speaks."""
+
+    interruptible: bool = True
+    """Whether the caller can cut its answers off."""
+    tokens_per_second: float = Field(30.0, gt=0)
+    """How fast its words come."""
+
+
+class EarSettings(ConnectorSettings):
+    """When a turn is over."""
+
+    endpoint_ms: int = 400
+    """Silence that ends it, in milliseconds."""
+
+
+@connector("cloud.stt", network=True)
+class CloudEar:
+    """A recogniser that gives a word the moment it was spoken, and the turn the moment its silence was heard."""
+
+    def __init__(self, settings: EarSettings) -> None:
+        raise NOT_HERE
+
+    async def run(self, inbox: Inbox[AudioFrame]) -> AsyncIterator[Text | TextPartial]:
+        raise NOT_HERE
+        yield
+
+
+@connector("model.agent", latency=Latency(300, 300), network=True, guessable=True)
+async def model(
+    text: Text | ToolResult | Data, settings: ModelSettings
+) -> AsyncIterator[AgentMessagePartial | ToolCall]:
+    """A language model: answers sentence by sentence, and asks for tools."""
+    raise NOT_HERE
+    yield
+
+
+@connector("whole.agent", latency=Latency(300, 300), network=True, guessable=True)
+async def whole(text: Text) -> AgentMessage:
+    """A model that answers with whole messages."""
+    raise NOT_HERE
+
+
+class VoiceSettings(ConnectorSettings):
+    """How the voice speaks."""
+
+    speed: float = Field(LETTER_BY_LETTER, gt=0)
+    """Ten letters a second unless said, so that a word of five letters takes half a second."""
+    rate: int = 24_000
+    """The sample rate of its audio, in Hz."""
+
+
+@connector(
+    "cloud.tts",
+    latency=Latency(300, 300),
+    network=True,
+    guessable=True,
+    output_format=lambda settings: AudioFormat(settings.rate),
+)
+async def cloud(
+    message: AgentMessagePartial | AgentMessage, settings: VoiceSettings
+) -> AsyncIterator[AudioChunkStream]:
+    """A synthesiser somewhere else, at a sample rate of its own."""
+    raise NOT_HERE
+    yield
+
+
+@connector("booking.tool", latency=Latency(500, 500), effect=True, network=True)
+async def booking(call: ToolCall) -> ToolResult:
+    """Books a table: something that must not happen twice."""
+    raise NOT_HERE
+
+
+@connector("look.tool", latency=Latency(500, 500), network=True)
+async def look(call: ToolCall) -> ToolResult:
+    """Looks something up, and changes nothing."""
+    raise NOT_HERE
+
+
+@connector("slow.stage", latency=Latency(30, 30), network=True)
+async def slow(frame: AudioFrame) -> Data:
+    """Takes its time with each frame."""
+    raise NOT_HERE
+
+
+@connector("stream.agent", latency=Latency(300, 300), network=True)
+class StreamModel:
+    """A model behind one long connection, which no interruption cancels: it answers turns that are over as well."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        raise NOT_HERE
+
+    async def run(self, inbox: Inbox[Text]) -> AsyncIterator[AgentMessagePartial]:
+        raise NOT_HERE
+        yield
+
+
+@connector("times.forget", simulation=ITSELF)
+def forget(chunk: AudioChunkStream) -> AudioChunkStream:
+    """Takes the times of the words out of speech, as a synthesiser that knows none of them gives it."""
+    return msgspec.structs.replace(chunk, words=())
