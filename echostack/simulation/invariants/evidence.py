@@ -18,6 +18,7 @@ from echostack.core.payloads import (
     Suspended,
     TimeoutFailure,
 )
+from echostack.language.scenario import FaultKind
 from echostack.simulation.invariants.witness import Piece, Witness
 from echostack.simulation.outcome import Failure, Outcome
 from echostack.simulation.world import HeardSpeech
@@ -109,8 +110,15 @@ class Evidence:
 
     @cached_property
     def heard(self) -> tuple[HeardSpeech, ...]:
-        """The utterances whose words are known; what a real synthesiser says cannot be read from its samples."""
-        return tuple(h for h in self.outcome.heard if h.words)
+        """The utterances whose words are known; what a real synthesiser says cannot be read from its samples, and what
+        a far end that failed went on with nobody can know."""
+        broken = {f.node for f in self.outcome.faults}
+        return tuple(h for h in self.outcome.heard if h.words and h.egress not in broken)
+
+    @cached_property
+    def scrambled(self) -> bool:
+        """Whether a fault doubles or reorders what nodes give: then words are heard as they were given."""
+        return any(f.kind in (FaultKind.DUPLICATE, FaultKind.REORDER) for f in self.outcome.faults)
 
     def epoch_of(self, utterance: str) -> tuple[int, int] | None:
         """The scope and the earliest epoch that an utterance was made for; None for one outside any, or not known."""

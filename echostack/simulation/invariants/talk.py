@@ -19,7 +19,7 @@ def agent_as_heard(evidence: Evidence) -> Iterator[Failure]:
     for turn in evidence.outcome.conversation:
         if turn.role == _AGENT:
             turns.setdefault(turn.utterance, []).append(turn)
-    heard = {speech.utterance: speech for speech in evidence.heard}
+    heard = {speech.utterance: speech for speech in evidence.heard if not evidence.scrambled}
     if len({h.egress for h in evidence.outcome.heard}) > 1:
         return  # heard at two ends, it is told twice
     for utterance, speech in heard.items():

@@ -1,0 +1,155 @@
+"""Runs a search, in this process or in several; what comes does not depend on how many."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+
+from echostack.core.clock import stopwatch
+from echostack.core.errors import EchoStackError, UsageError
+from echostack.simulation.search.cases import Cases
+from echostack.simulation.search.found import Batch, Hit
+from echostack.simulation.search.subject import Opener, Subject
+
+CHUNK = 25
+"""Runs that a process is given at once."""
+
+_AHEAD = 3  # chunks that each process is given before the first of them is asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How much is searched. runs: how many calls. seed: of what is varied by chance. only: kinds of variation, all when
+    empty. limit: seconds of real time after which it ends with what it has. processes: how many work at it."""
+
+    runs: int = 1000
+    seed: int = 0
+    only: tuple[str, ...] = ()
+    limit: float | None = None
+    processes: int = 1
+
+
+@dataclass(slots=True)
+class Searched:
+    """What a search came to. took: seconds of real time. instants: how many the unvaried call has. interrupted: it was
+    stopped before its last run."""
+
+    search: Search
+    batch: Batch = field(default_factory=Batch)
+    took: float = 0.0
+    instants: int = 0
+    interrupted: bool = False
+
+    @property
+    def speed(self) -> float:
+        """How many times faster than real time."""
+        return self.batch.seconds / self.took if self.took else 0.0
+
+
+class WorkerDied(EchoStackError):
+    """A process ended while it searched: it was killed, or there was no memory left."""
+
+
+def search(opener: Opener, search: Search, on_progress: Callable[[Searched], None] = lambda _: None) -> Searched:
+    """Run ``search`` on what ``opener`` opens. Ctrl-C ends it with what was found so far.
+
+    Errors are those of the opener, UsageError for a scenario that the graph cannot play as it stands, and WorkerDied.
+    """
+    took = stopwatch()
+    subject = opener()
+    cases = Cases(subject, search.runs, search.seed, search.only)
+    found = Searched(search, instants=cases.instants)
+    processes = max(1, min(search.processes, -(-search.runs // CHUNK)))
+    batches = _here(subject, cases, search) if processes == 1 else _spread(opener, search, processes)
+    try:
+        for batch in batches:
+            found.batch.add(batch)
+            found.took = took()
+            on_progress(found)
+            if search.limit is not None and found.took >= search.limit and found.batch.runs < search.runs:
+                found.interrupted = True
+                break
+    except KeyboardInterrupt:
+        found.interrupted = True
+    finally:
+        batches.close()  # type: ignore[attr-defined]
+    found.took = took()
+    return found
+
+
+def _here(subject: Subject, cases: Cases, search: Search) -> Iterator[Batch]:
+    for first in range(0, search.runs, CHUNK):
+        yield batch_of(subject, cases, first, min(search.runs, first + CHUNK))
+
+
+def batch_of(subject: Subject, cases: Cases, first: int, last: int) -> Batch:
+    """The runs from ``first`` to before ``last``."""
+    batch = Batch()
+    for number in range(first, last):
+        case = cases.case(number)
+        scenario = cases.scenario(case)
+        try:
+            outcome = subject.call(scenario)
+        except UsageError as error:
+            batch.unplayed += 1
+            batch.why = batch.why or str(error)
+            continue
+        batch.runs += 1
+        batch.seconds += outcome.seconds
+        batch.kinds.update(case.kinds)
+        batch.instants.update(v.at for v in case.variations if v.at)
+        failures = subject.found(outcome)
+        if failures:
+            hit = Hit(number, scenario, failures)
+            batch.violated.update(hit.invariants)
+            if any(batch.of(name) < 1 for name in hit.invariants):
+                batch.hits.append(hit)
+    return batch
+
+
+def _spread(opener: Opener, search: Search, processes: int) -> Iterator[Batch]:
+    pool = ProcessPoolExecutor(processes, initializer=_begin, initargs=(opener, search))
+    waiting: deque[Future[Batch]] = deque()
+    chunks = iter(range(0, search.runs, CHUNK))
+    finished = False
+    try:
+        while True:
+            while len(waiting) < processes * _AHEAD and (first := next(chunks, None)) is not None:
+                waiting.append(pool.submit(_work, first, min(search.runs, first + CHUNK)))
+            if not waiting:
+                break
+            try:
+                batch = waiting.popleft().result()
+            except BrokenProcessPool:
+                raise WorkerDied(f"one of the {processes} processes of the search ended by itself") from None
+            yield batch
+        finished = True
+    finally:
+        if not finished:
+            for process in multiprocessing.active_children():
+                process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_worker: tuple[Subject, Cases] | None = None
+"""What this process works with, when it is one of several."""
+
+
+def _begin(opener: Opener, search: Search) -> None:
+    """Prepare a process: it is ended by the one that started it, not by the keyboard."""
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    subject = opener()
+    _worker = (subject, Cases(subject, search.runs, search.seed, search.only))
+
+
+def _work(first: int, last: int) -> Batch:
+    assert _worker is not None
+    return batch_of(*_worker, first, last)
