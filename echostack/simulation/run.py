@@ -105,7 +105,7 @@ async def play(
     world.caller_line = _caller_line(plan, world)
     world.audible = any(_listens(plan.nodes[n]) for n in nodes)
     ears = world.ears = Ears(plan, clock.now)
-    witness = Witness(plan)
+    witness = Witness(plan, world.speech)
     prepared = simulated(plan, world)
     _check_script(world)
     call = Session(

@@ -58,6 +58,7 @@ class SpeechCode:
     def __init__(self) -> None:
         self._words: dict[int, SpokenWord] = {}
         self._next = _FIRST
+        self._names: dict[str, str] = {}
 
     def number(self, word: SpokenWord) -> int:
         """A number for ``word``, new for every word that is spoken."""
@@ -69,6 +70,18 @@ class SpeechCode:
     def word(self, number: int) -> SpokenWord | None:
         """The word that samples of this value belong to; None for silence, noise and what no one here has said."""
         return self._words.get(number)
+
+    def saw(self, pcm: bytes, utterance: str) -> None:
+        """Audio went on its way as part of ``utterance``: what was spoken ahead on a guess is given its name then."""
+        if len(pcm) < 2 or not utterance:
+            return
+        word = self._words.get(int.from_bytes(pcm[:2], "little", signed=True))
+        if word is not None and word.utterance != utterance:
+            self._names[word.utterance] = utterance
+
+    def name_of(self, utterance: str) -> str:
+        """The name by which the call knows what was spoken as ``utterance``."""
+        return self._names.get(utterance, utterance)
 
 
 @lru_cache(maxsize=4096)

@@ -118,6 +118,18 @@ async def cloud(
     yield
 
 
+@connector("stream.tts", latency=Latency(300, 300), network=True, output_format=lambda settings: AudioFormat(24_000))
+class StreamVoice:
+    """A synthesiser behind one long connection, which no interruption cancels."""
+
+    def __init__(self, settings: VoiceSettings) -> None:
+        raise NOT_HERE
+
+    async def run(self, inbox: Inbox[AgentMessagePartial | AgentMessage]) -> AsyncIterator[AudioChunkStream]:
+        raise NOT_HERE
+        yield
+
+
 @connector("booking.tool", latency=Latency(500, 500), effect=True, network=True)
 async def booking(call: ToolCall) -> ToolResult:
     """Books a table: something that must not happen twice."""

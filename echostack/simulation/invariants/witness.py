@@ -14,6 +14,7 @@ from echostack.core.payloads import AudioChunk, AudioChunkStream
 from echostack.plan.model import ENGINE, Plan
 from echostack.runtime.probe import CallView
 from echostack.runtime.queues import Lane
+from echostack.simulation.speech import SpeechCode
 
 _SPEECH = ("audio_chunk", "audio_chunk.stream")
 
@@ -96,7 +97,8 @@ class Witness:
 
     wants_audio = False
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, speech: SpeechCode | None = None) -> None:
+        self._speech = speech
         self.pieces: list[Piece] = []
         self.lost: dict[str, int] = {}
         """What queues said they lost, by edge."""
@@ -135,6 +137,8 @@ class Witness:
         """Keep a piece of speech; look at the queues."""
         payload = event.payload
         if isinstance(payload, AudioChunk | AudioChunkStream):
+            if self._speech is not None:
+                self._speech.saw(payload.pcm, payload.utterance)
             whole = payload.final or isinstance(payload, AudioChunk)
             self.pieces.append(
                 Piece(

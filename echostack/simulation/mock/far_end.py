@@ -204,14 +204,13 @@ class SimulatedFarEnd(AudioSink):
 
     def _told(self, utterance: _Utterance) -> HeardSpeech:
         latest = max(utterance.words, default=-1)
+        name = self._world.speech.name_of(utterance.name)
         words = tuple(
-            self._told_word(word, utterance.name, over=index < latest or word.spoken.last)
+            self._told_word(word, name, over=index < latest or word.spoken.last)
             for index, word in utterance.words.items()
         )
         seconds = round(utterance.samples / self._rate, 9)
-        return HeardSpeech(
-            utterance.name, self._egress, words, round(utterance.start, 9), round(utterance.end, 9), seconds
-        )
+        return HeardSpeech(name, self._egress, words, round(utterance.start, 9), round(utterance.end, 9), seconds)
 
     def _told_word(self, word: _Word, utterance: str, *, over: bool) -> HeardWord:
         spoken, samples = word.spoken, word.samples
