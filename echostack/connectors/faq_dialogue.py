@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
+from echostack.connectors.compiled import PerSettings
 from echostack.connectors.faq_form import LASTING, Form, is_question
 from echostack.connectors.faq_settings import SMALL_TALK, FaqSettings, Rule
 from echostack.connectors.matching import PLACE_AND_TIME, Index, Synonyms
@@ -77,26 +78,42 @@ class _Choice:
     fact: int = -1
 
 
+class _Tables:
+    """What the settings say, in the form in which it is looked up. The same for every call with them: nothing of it
+    changes."""
+
+    def __init__(self, settings: FaqSettings) -> None:
+        self.talk = None if settings.small_talk is False else {**SMALL_TALK, **settings.small_talk}
+        self.synonyms = Synonyms(settings.synonyms)
+        self.rules = [
+            (rule, [Pattern(text, {**{s: rule.kind(s) for s in rule.needs}, **rule.kinds}) for text in rule.when])
+            for rule in settings.rules
+        ]
+        self.by_id = {r.id: r for r in settings.rules if r.id}
+        questions = [(q, i) for i, f in enumerate(settings.facts) for q in f.ask]
+        self.owners = [i for _, i in questions]
+        self.questions = Index([q for q, _ in questions], self.synonyms)
+        # "How do I get there" has no telling word to find it by: such a question is known by all of its words.
+        self.plain_questions = [
+            (stems, i) for q, i in questions if (t := tokenise(q)) and _untelling(t) and (stems := _stems(t))
+        ]
+        self.passages = Index([" ".join((*f.ask, f.say)) for f in settings.facts], self.synonyms)
+
+
+_TABLES: Final[PerSettings[FaqSettings, _Tables]] = PerSettings(_Tables)
+
+
 class Dialogue:
     """One call's conversation with the settings. ``slots`` of the conversation are read and written in place."""
 
     def __init__(self, settings: FaqSettings) -> None:
         self._settings = settings
-        self._talk = None if settings.small_talk is False else {**SMALL_TALK, **settings.small_talk}
-        self._synonyms = Synonyms(settings.synonyms)
-        self._rules = [
-            (rule, [Pattern(text, {**{s: rule.kind(s) for s in rule.needs}, **rule.kinds}) for text in rule.when])
-            for rule in settings.rules
-        ]
-        self._by_id = {r.id: r for r in settings.rules if r.id}
-        questions = [(q, i) for i, f in enumerate(settings.facts) for q in f.ask]
-        self._owners = [i for _, i in questions]
-        self._questions = Index([q for q, _ in questions], self._synonyms)
-        # "How do I get there" has no telling word to find it by: such a question is known by all of its words.
-        self._plain_questions = [
-            (stems, i) for q, i in questions if (t := tokenise(q)) and _untelling(t) and (stems := _stems(t))
-        ]
-        self._passages = Index([" ".join((*f.ask, f.say)) for f in settings.facts], self._synonyms)
+        tables = _TABLES(settings)
+        self._talk, self._synonyms, self._rules, self._by_id = (
+            tables.talk, tables.synonyms, tables.rules, tables.by_id,
+        )  # fmt: skip
+        self._owners, self._questions, self._passages = tables.owners, tables.questions, tables.passages
+        self._plain_questions = tables.plain_questions
         self._phrases = _phrases()
         self._rotation: dict[str, int] = {}
         self._form: Form | None = None

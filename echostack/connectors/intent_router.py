@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Field, field_validator, model_validator
 
+from echostack.connectors.compiled import PerSettings
 from echostack.connectors.matching import Index, Synonyms
 from echostack.connectors.patterns import Pattern
 from echostack.connectors.values import SlotKind, find
@@ -76,6 +77,29 @@ def _ports(settings: Any) -> tuple[str, ...]:
     return (*settings.routes, settings.other) if isinstance(settings, RouterSettings) else ()
 
 
+class _Tables:
+    """The routes in the form in which they are looked up. The same for every call with these settings: nothing of it
+    changes."""
+
+    def __init__(self, settings: RouterSettings) -> None:
+        self.synonyms = Synonyms(settings.synonyms)
+        self.patterns: list[tuple[str, Pattern, bool]] = []
+        examples: list[str] = []
+        self.owners: list[str] = []
+        for name, route in settings.routes.items():
+            for text in route.examples:
+                self.patterns.append((name, Pattern(text, route.slots), False))
+                examples.append(
+                    text.translate({ord("{"): " ", ord("}"): " ", ord("["): " ", ord("]"): " ", ord("*"): " "})
+                )
+                self.owners.append(name)
+            self.patterns += [(name, Pattern(text, route.slots), True) for text in route.keywords]
+        self.examples = Index(examples, self.synonyms)
+
+
+_TABLES: Final[PerSettings[RouterSettings, _Tables]] = PerSettings(_Tables)
+
+
 @connector("intent.router", ports=_ports, latency=Latency(p50=0.5, p95=2), simulation=ITSELF, guessable=True)
 class IntentRouter:
     """Recognises what the caller wants: an intent by the main port, and the turn itself by the port of that name.
@@ -86,19 +110,9 @@ class IntentRouter:
     def __init__(self, settings: RouterSettings, context: Context) -> None:
         self._settings = settings
         self._context = context
-        self._synonyms = Synonyms(settings.synonyms)
-        self._patterns: list[tuple[str, Pattern, bool]] = []
-        examples: list[str] = []
-        self._owners: list[str] = []
-        for name, route in settings.routes.items():
-            for text in route.examples:
-                self._patterns.append((name, Pattern(text, route.slots), False))
-                examples.append(
-                    text.translate({ord("{"): " ", ord("}"): " ", ord("["): " ", ord("]"): " ", ord("*"): " "})
-                )
-                self._owners.append(name)
-            self._patterns += [(name, Pattern(text, route.slots), True) for text in route.keywords]
-        self._examples = Index(examples, self._synonyms)
+        tables = _TABLES(settings)
+        self._synonyms, self._patterns = tables.synonyms, tables.patterns
+        self._owners, self._examples = tables.owners, tables.examples
 
     def __call__(self, turn: Text) -> tuple[Intent | Forward, ...]:
         """The intent of one turn, and the turn by the intent's port. Nothing for a turn without words."""

@@ -34,7 +34,7 @@ class Synonyms:
     """Phrases that mean one word: ``{price: [cost, how much]}`` makes ``how much is it`` ask for a price."""
 
     def __init__(self, groups: Mapping[str, Sequence[str]] | None = None) -> None:
-        self._phrases: list[tuple[tuple[str, ...], Token]] = []
+        known: list[tuple[tuple[str, ...], Token]] = []
         for word, phrases in (groups or {}).items():
             token = tokenise(word)
             if len(token) != 1:
@@ -42,8 +42,11 @@ class Synonyms:
             for phrase in phrases:
                 stems = tuple(t.stem for t in tokenise(phrase))
                 if stems:
-                    self._phrases.append((stems, token[0]))
-        self._phrases.sort(key=lambda p: -len(p[0]))
+                    known.append((stems, token[0]))
+        known.sort(key=lambda p: -len(p[0]))
+        self._phrases: dict[str, list[tuple[tuple[str, ...], Token]]] = {}  # by their first stems, the longest first
+        for stems, replaced in known:
+            self._phrases.setdefault(stems[0], []).append((stems, replaced))
 
     def apply(self, tokens: tuple[Token, ...]) -> tuple[Token, ...]:
         """The tokens with every phrase replaced by its word, longest phrases first."""
@@ -52,8 +55,8 @@ class Synonyms:
         found: list[Token] = []
         place = 0
         while place < len(tokens):
-            for stems, token in self._phrases:
-                if tuple(t.stem for t in tokens[place : place + len(stems)]) == stems:
+            for stems, token in self._phrases.get(tokens[place].stem, ()):
+                if len(stems) == 1 or tuple(t.stem for t in tokens[place : place + len(stems)]) == stems:
                     found.append(Token(token.raw, token.word, token.stem, tokens[place + len(stems) - 1].ends))
                     place += len(stems)
                     break
