@@ -20,7 +20,7 @@ from echostack.core.kinds import Payload
 from echostack.registry import Form
 from echostack.runtime.calls import DEFAULT_TIMEOUT, CallDriver
 from echostack.runtime.guess import GuessedConversation, Held, Prepared, same
-from echostack.runtime.wiring import outputs
+from echostack.runtime.outputs import outputs
 
 
 class Judge(Protocol):

@@ -32,7 +32,8 @@ from echostack.runtime.core import Core, restamp
 from echostack.runtime.driver import Driver
 from echostack.runtime.guess import GuessedConversation, Prepared, memory_of, words_of
 from echostack.runtime.messages import MESSAGES, MessageIds
-from echostack.runtime.wiring import FusedNode, outputs
+from echostack.runtime.outputs import outputs
+from echostack.runtime.wiring import FusedNode
 
 TAKEN_WITHIN = 0.1
 """Seconds after the end of the guessed turn within which somebody must have asked for what was made ahead."""

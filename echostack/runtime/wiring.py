@@ -23,11 +23,11 @@ from echostack.core.events import Event, EventPattern, Matcher, event_name
 from echostack.core.kinds import Payload
 from echostack.language.guard import Else, predicate
 from echostack.plan.model import ENGINE, Plan, PlanEdge
-from echostack.registry import Forward, Out
 from echostack.runtime.context import NodeContext
 from echostack.runtime.core import Core, Deliver, Push, with_payload
 from echostack.runtime.errorloops import ErrorLoops
 from echostack.runtime.messages import MESSAGES, MessageIds
+from echostack.runtime.outputs import outputs
 from echostack.runtime.queues import Inbox, Lane
 from echostack.runtime.resample import Resampler
 from echostack.runtime.turns import TurnKeeper
@@ -470,24 +470,6 @@ class Handle:
     deliver: Deliver = field(init=False)
     forward: Callable[[Event, str], None] = field(init=False)
     entry: Push | None = None
-
-
-def outputs(answer: Any, cause: Event) -> Sequence[tuple[Payload | None, Event, str]]:
-    """A connector's answer as (payload or None for a Forward, cause, port), in order.
-
-    Raises TypeError for something that is not an output; a connector's mistake is reported, never passed on.
-    """
-    if isinstance(answer, Payload):
-        return ((answer, cause, ""),)
-    if isinstance(answer, Out):
-        return ((answer.payload, answer.cause or cause, answer.port),)
-    if isinstance(answer, Forward):
-        return ((None, cause, answer.port),)
-    if answer is None:
-        return ()
-    if isinstance(answer, str | bytes | dict) or not hasattr(answer, "__iter__"):
-        raise TypeError(f"a connector answers with payloads, Out or Forward, not with {type(answer).__name__}")
-    return [one for item in answer for one in outputs(item, cause)]
 
 
 def _dispatch(routes: Sequence[_Route], payload: Payload, event: Event, port: str) -> None:
