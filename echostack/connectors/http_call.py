@@ -19,7 +19,7 @@ import httpx2
 from pydantic import SecretStr
 
 from echostack.core.clock import Clock
-from echostack.core.errors import ConnectorFailure
+from echostack.core.errors import ConnectorFailure, EchoStackError, InDoubt
 from echostack.registry import Context
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -118,8 +118,9 @@ class HttpCaller:
     ) -> Answer:
         """One exchange, at most ``seconds`` long and ``max_bytes`` large, following up to ``redirects`` redirects.
 
-        ConnectorFailure, retryable where trying again may help: no connection, a cut connection. TimeoutError when no
-        answer came in time.
+        ConnectorFailure, retryable where trying again may help: no connection. TimeoutError when no answer came in time
+        or when the connection broke after a request that acts had gone out. InDoubt when such a request was answered,
+        and the answer cannot be taken.
         """
         if self._client is None:
             await self.open()
@@ -143,7 +144,9 @@ class HttpCaller:
             raise ConnectorFailure(f"{self._name}: cannot connect to {place}: {self._redact(str(error))}") from None
         except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
             why = self._redact(str(error)) or type(error).__name__
-            raise ConnectorFailure(f"{self._name}: the connection to {place} broke: {why}") from None
+            broke = f"{self._name}: the connection to {place} broke: {why}"
+            # There was a connection, so the far end may have acted: to the engine this is no answer, not a refusal.
+            raise (TimeoutError(broke) if method in ACTING else ConnectorFailure(broke)) from None
         except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError, ValueError) as error:
             why = self._redact(str(error)) or type(error).__name__
             raise ConnectorFailure(
@@ -164,18 +167,13 @@ class HttpCaller:
             encoding = response.headers.get("content-encoding", "identity").strip().lower()
             if encoding not in ("", "identity"):
                 # Unpacking could make any size of a small answer; it was asked for unpacked.
-                raise ConnectorFailure(
-                    f"{self._name}: {place} answered in {encoding}, which was not asked for", retryable=False
-                )
+                raise untaken(method, f"{self._name}: {place} answered in {encoding}, which was not asked for")
             data = bytearray()
             async for piece in response.aiter_raw():
                 data += piece
                 if len(data) > self._max_bytes:
-                    raise ConnectorFailure(
-                        f"{self._name}: {place} answered with more than {self._max_bytes} bytes: "
-                        "raise max_bytes to take them",
-                        retryable=False,
-                    )
+                    more = f"{self._name}: {place} answered with more than {self._max_bytes} bytes"
+                    raise untaken(method, f"{more}: raise max_bytes to take them")
             return response.status_code, response.headers, bytes(data)
 
     def _redirected(self, url: str, location: str, place: str) -> str:
@@ -187,6 +185,11 @@ class HttpCaller:
                 retryable=False,
             )
         return target
+
+
+def untaken(method: str, message: str) -> EchoStackError:
+    """The failure for an answer that cannot be taken: a request that acts may have done so."""
+    return InDoubt(message) if method in ACTING else ConnectorFailure(message, retryable=False)
 
 
 def unexpected(name: str, answer: Answer, redact: Redactor) -> ConnectorFailure:

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from echostack.connectors.http_call import ACTING, Answer, HttpCaller, Redactor, Service, check_url, where
+from echostack.connectors.http_call import ACTING, Answer, HttpCaller, Redactor, Service, check_url, untaken, where
 from echostack.connectors.http_simulated import SimulatedService
 from echostack.connectors.plain import AnyWords, plain
 from echostack.connectors.template import MissingField, Template, Tree
@@ -190,9 +190,8 @@ class HttpRequest:
             return msgspec.json.decode(self._redact(answer.text))
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             if answer.is_json:
-                raise ConnectorFailure(
-                    f"http.request: {answer.place} says that it answers in JSON, and does not", retryable=False
-                ) from None
+                said = f"http.request: {answer.place} says that it answers in JSON, and does not"
+                raise untaken(self._settings.method, said) from None
             return None
 
     def _shown(self, url: str) -> str:

@@ -56,6 +56,11 @@ class ConnectorFailure(EchoStackError):
         self.retry_after = retry_after
 
 
+class InDoubt(EchoStackError):
+    """An effect was probably done, but what came back cannot be used: it is tried again nowhere, so as not to be done
+    twice."""
+
+
 class QueueOverflow(EchoStackError):
     """A queue whose overflow policy is ``error`` was full."""
 

@@ -10,7 +10,7 @@ import msgspec
 import tenacity
 
 from echostack.core.clock import Clock
-from echostack.core.errors import ConnectorFailure
+from echostack.core.errors import ConnectorFailure, InDoubt
 from echostack.core.events import Event
 from echostack.core.kinds import Payload
 from echostack.core.payloads import DeadLetter, ExceptionFailure, FailedOver, Late, Recovered, Retried, TimeoutFailure
@@ -78,7 +78,7 @@ class Failures:
 def describe(error: BaseException) -> str:
     """The error in words: its message, with its class where the message alone would not say enough."""
     text = str(error).strip()
-    if isinstance(error, ConnectorFailure) and text:
+    if isinstance(error, ConnectorFailure | InDoubt) and text:
         return text
     if isinstance(error, TimeoutError):
         return text or "no answer within its time"

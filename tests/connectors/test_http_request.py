@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from echostack.connectors.http_call import retry_after, where
 from echostack.connectors.http_request import HttpRequest, HttpSettings
-from echostack.core.errors import ConnectorFailure
+from echostack.core.errors import ConnectorFailure, InDoubt
 from echostack.core.payloads import Data, HttpResponse, Intent, Text
 from echostack.registry.declare import spec_of
+from echostack.runtime.failures import retryable
 from tests.connectors.harness import FakeClock, FakeContext
 from tests.connectors.http_server import Server, cut, drip, echo, hang_up, reply, serving, silent
 
@@ -38,6 +39,13 @@ async def failure(server: Server, payload: Any = BOOKING, **settings: Any) -> Co
         with pytest.raises(ConnectorFailure) as caught:
             await caller(payload)
     return caught.value
+
+
+async def doubt(server: Server, **settings: Any) -> str:
+    async with calling(server, **settings) as caller:
+        with pytest.raises(InDoubt) as caught:
+            await caller(BOOKING)
+    return str(caught.value)
 
 
 async def test_posts_the_whole_payload_as_json_with_the_key_of_the_effect() -> None:
@@ -151,14 +159,22 @@ async def test_a_silent_service_fails_in_time() -> None:
 
 
 @pytest.mark.parametrize("fault", [cut, hang_up])
-async def test_a_cut_connection_is_worth_another_try(fault: Any) -> None:
+@pytest.mark.parametrize(
+    ("method", "raised"),
+    # What acts may have acted: TimeoutError is what the engine tries again here, under the same key, and nowhere else.
+    [("GET", ConnectorFailure), *((m, TimeoutError) for m in ("POST", "PUT", "PATCH", "DELETE"))],
+)
+async def test_a_connection_that_breaks_is_worth_another_try_and_in_doubt_where_something_was_to_be_done(
+    fault: Any, method: str, raised: type[Exception]
+) -> None:
     async with serving() as server:
         server.then(fault, reply())
-        async with calling(server) as caller:
-            with pytest.raises(ConnectorFailure, match=f"the connection to {server.url} broke: ") as caught:
+        async with calling(server, method=method) as caller:
+            with pytest.raises(raised, match=f"^http.request: the connection to {server.url} broke: ") as caught:
                 await caller(BOOKING)
-            assert caught.value.retryable
+            assert retryable(caught.value)
             assert (await caller(BOOKING)).status == 200  # the client is whole
+        assert len(server.seen) == 2
 
 
 async def test_nobody_listening_is_worth_another_try() -> None:
@@ -169,21 +185,38 @@ async def test_nobody_listening_is_worth_another_try() -> None:
     assert error.retryable
 
 
+@pytest.mark.parametrize(("method", "raised"), [("GET", ConnectorFailure), ("POST", InDoubt)])
+@pytest.mark.parametrize(
+    ("answer", "settings"),
+    [
+        (drip, {"max_bytes": 10_000}),
+        (reply(headers={"Content-Encoding": "gzip"}), {}),
+        (reply(body=b"{nope"), {}),
+    ],
+)
+async def test_an_answer_that_cannot_be_taken_is_asked_for_once_and_is_no_refusal_of_what_was_to_be_done(
+    answer: Any, settings: Any, method: str, raised: type[Exception]
+) -> None:
+    async with serving() as server:
+        server.then(answer)
+        async with calling(server, method=method, **settings) as caller:
+            with pytest.raises(raised) as caught:
+                await caller(BOOKING)
+    assert not retryable(caught.value)
+
+
 async def test_an_endless_body_is_not_taken() -> None:
     async with serving() as server:
         server.then(drip)
-        error = await failure(server, max_bytes=10_000)
-    assert str(error) == (
-        f"http.request: {server.url} answered with more than 10000 bytes: raise max_bytes to take them"
-    )
-    assert not error.retryable
+        error = await doubt(server, max_bytes=10_000)
+    assert error == f"http.request: {server.url} answered with more than 10000 bytes: raise max_bytes to take them"
 
 
 async def test_what_claims_to_be_json_must_be() -> None:
     async with serving() as server:
         server.then(reply(200, b"{nope"))
-        error = await failure(server)
-        assert str(error) == f"http.request: {server.url} says that it answers in JSON, and does not"
+        error = await doubt(server)
+        assert error == f"http.request: {server.url} says that it answers in JSON, and does not"
         server.then(reply(200, b"{nope", "text/html"))
         async with calling(server) as caller:
             answer = await caller(BOOKING)
@@ -193,8 +226,8 @@ async def test_what_claims_to_be_json_must_be() -> None:
 async def test_compressed_answers_are_refused() -> None:
     async with serving() as server:
         server.then(reply(200, b"\x1f\x8b", headers={"Content-Encoding": "gzip"}))
-        error = await failure(server)
-    assert str(error) == f"http.request: {server.url} answered in gzip, which was not asked for"
+        error = await doubt(server)
+    assert error == f"http.request: {server.url} answered in gzip, which was not asked for"
     assert server.seen[0].headers["accept-encoding"] == "identity"
 
 
