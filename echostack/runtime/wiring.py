@@ -30,6 +30,7 @@ from echostack.runtime.messages import MESSAGES, MessageIds
 from echostack.runtime.outputs import outputs
 from echostack.runtime.queues import Inbox, Lane
 from echostack.runtime.resample import Resampler
+from echostack.runtime.stats import NodeCounters
 from echostack.runtime.turns import TurnKeeper
 
 Observer = Callable[[Event], None]
@@ -368,6 +369,8 @@ class Wiring:
         call, wants_event, context = fused.call, fused.wants_event, fused.context
         deliver, forward = self._deliver(node), self._forward(node)
         counters = self._core.counters.node(node)
+        if self._outlives(node):
+            deliver = self._living(deliver, counters)
 
         def step(payload: Payload, cause: Event) -> None:
             counters.received += 1
@@ -390,14 +393,33 @@ class Wiring:
 
         return step
 
+    def _outlives(self, node: str) -> bool:
+        """Whether something may reach ``node`` whose epoch is over: what survives an interruption of its scope."""
+        plan_node = self._plan.nodes[node]
+        takes = plan_node.spec.consumes if plan_node.spec is not None else ()
+        return plan_node.scope != 0 and any(p.__kind__.keep for p in takes)
+
+    def _living(self, deliver: Deliver, counters: NodeCounters) -> Deliver:
+        """``deliver`` for what may still be heard: an answer to a result that outlived its turn belongs to that turn."""
+        live = self._core.epochs.live
+
+        def living(payload: Payload, cause: Event, port: str = "") -> None:
+            if live(cause) or payload.__kind__.keep:
+                deliver(payload, cause, port)
+            else:
+                counters.stale += 1
+
+        return living
+
     def _chain(self, start: str) -> list[str]:
         """The straight run of plain functions that begins at ``start``."""
         run = [start]
-        while True:
+        while not self._outlives(run[-1]):
             onward = self._plain_successor(run[-1])
-            if onward is None or onward in run:
+            if onward is None or onward in run or self._outlives(onward):
                 return run
             run.append(onward)
+        return run
 
     def _plain_successor(self, node: str, *, whole_chain: bool = True) -> str | None:
         """The one fused node that all output of ``node`` goes to, unseen and unchanged; None when there is more to

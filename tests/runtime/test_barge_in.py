@@ -448,6 +448,9 @@ def test_a_tool_that_finishes_during_a_barge_in_keeps_its_result_and_is_not_run_
     assert office.kept == ["table", "wine"]
     assert over.heard("table") == 0.0
     assert over.heard("wine") == 1.0
+    # What a function in place makes of the result of a turn that is over is not even seen.
+    assert [p.text for _, p in over.at("processing.acme.agent_message")] == ["wine-1 wine-2"]
+    assert over.stats.nodes["acme.teller"]["stale"] == 1
 
 
 def test_a_tool_call_of_an_abandoned_turn_that_had_not_begun_never_runs() -> None:
