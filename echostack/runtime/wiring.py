@@ -400,7 +400,7 @@ class Wiring:
         return plan_node.scope != 0 and any(p.__kind__.keep for p in takes)
 
     def _living(self, deliver: Deliver, counters: NodeCounters) -> Deliver:
-        """``deliver`` for what may still be heard: an answer to a result that outlived its turn belongs to that turn."""
+        """``deliver`` for what may still be heard: what is made of a result that outlived its turn is of that turn."""
         live = self._core.epochs.live
 
         def living(payload: Payload, cause: Event, port: str = "") -> None:
