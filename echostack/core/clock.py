@@ -46,12 +46,13 @@ class LoopClock:
 
     def __init__(self, *, wall: Callable[[], float] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
-        self._start = self._loop.time()
+        self._time = self._loop.time  # bound once: every event is stamped with it
+        self._start = self._time()
         own: Callable[[], float] = getattr(self._loop, "wall", time.time)
         self._wall = wall or own
 
     def now(self) -> float:
-        return self._loop.time() - self._start
+        return self._time() - self._start
 
     def restart(self) -> None:
         """Count from this instant. For whoever made the clock, before anyone has read a time that matters."""
@@ -77,7 +78,7 @@ class LoopClock:
         return asyncio.timeout(seconds)
 
     def call_later(self, seconds: float, call: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
-        return self._loop.call_later(max(0.0, seconds), call, *args)
+        return self._loop.call_later(seconds if seconds > 0.0 else 0.0, call, *args)
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -229,14 +229,15 @@ class Assembly:
         return given
 
     def _emitter(self, node: str) -> Callable[[Payload, Event | None, str], None]:
+        pressure, handles = self.core.pressure, self._emits
+
         def emit(payload: Payload, cause: Event | None, port: str) -> None:
             # A callback cannot wait, so the pressure it makes is not the next driver's to relieve.
-            pressure = self.core.pressure
             before, pressure.lanes = pressure.lanes, []
-            origin = cause or self._contexts[node].current or self._origin(node)
+            origin = cause or self._origin(node)
             try:
                 if self.core.epochs.live(origin) or payload.__kind__.keep:
-                    self._emits[node].deliver(payload, origin, port)
+                    handles[node].deliver(payload, origin, port)
                 else:
                     self.core.counters.node(node).stale += 1
             finally:

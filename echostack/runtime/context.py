@@ -107,11 +107,14 @@ class NodeContext:
         return idempotency_key(self.node, current) if current else f"{self.session}-{self.node}"
 
     def emit(self, payload: Payload, *, cause: Event | None = None, port: str = "") -> None:
-        guessing = self._guessing
-        if guessing is None:
-            self._emit(payload, cause, port)
+        # As ``current`` and ``_guessing`` have it, in one look: every frame of a simulated call leaves here.
+        work = _WORK.get()
+        if work is None or work.context is not self:
+            self._emit(payload, cause or self.latest, port)
+        elif work.guessing is None:
+            self._emit(payload, cause or work.event, port)
         else:
-            guessing.emitted(payload, cause, port)
+            work.guessing.emitted(payload, cause, port)
 
     def log(self, message: str, **fields: Any) -> None:
         self._logger.info(message, **fields)
@@ -166,7 +169,7 @@ class StreamInbox:
             return None
 
     async def _next(self) -> Event:
-        inbox = self._inbox
+        inbox, current = self._inbox, self._core.epochs.current
         while not self._retired:
             event = self._again.pop(0) if self._again else inbox.take_nowait()
             if event is None:
@@ -174,7 +177,7 @@ class StreamInbox:
                     break
                 await inbox.more()
                 continue
-            if self._core.epochs.current(event):
+            if current(event):
                 self._on_taken(event)
                 return event
             self._core.counters.node(inbox.name).stale += 1

@@ -94,8 +94,9 @@ class Lane:
                 case Overflow.ERROR:
                     self._drop(event)
                     raise QueueOverflow(f"the queue of {self.edge} holds {self.bound} events and is full")
+            size = len(self._events) + len(self._kept)
         (self._kept if event.payload.__kind__.keep else self._events).append(event)
-        size = len(self._events) + len(self._kept)
+        size += 1
         if size > self.high:
             self.high = size
         if size >= self.bound and self.overflow is Overflow.BLOCK:
@@ -222,7 +223,10 @@ class Inbox:
             at = at + 1 if at + 1 < count else 0
             if lane._events or lane._kept:
                 self._turn = at
-                return lane.pop()
+                if lane._kept or lane._rooms:
+                    return lane.pop()
+                lane.taken += 1  # as pop does it, for nearly every event of a call
+                return lane._events.popleft()
         return None
 
     async def take(self) -> Event | None:

@@ -42,6 +42,7 @@ class VoiceLine:
         self._timer: asyncio.TimerHandle | None = None
         self._done: asyncio.Future[None] | None = None
         self._frames: Iterator[tuple[bytes, str]] = iter(())
+        self._frame_sent: AudioFrame | None = None
         self._dead = True
 
     # -- what the caller does ------------------------------------------------------------------------------------
@@ -105,7 +106,11 @@ class VoiceLine:
 
     def _put(self, pcm: bytes, track: str = "") -> None:
         self._position += len(pcm) // 2
-        self._send(AudioFrame(pcm, self._rate, 1, track))
+        frame = self._frame_sent
+        # Most frames are as the one before; coded audio of one value and length is one object.
+        if frame is None or frame.pcm is not pcm or frame.track != track:
+            frame = self._frame_sent = AudioFrame(pcm, self._rate, 1, track)
+        self._send(frame)
 
     def _at(self, samples: int, call: Callable[..., None], *args: bytes | str | int | None) -> None:
         """Call when so many samples more than sent have passed. Counted from the origin, so that nothing drifts."""

@@ -39,18 +39,21 @@ class HeardLine:
         self.seconds = 0.0
         """How long the last frame was."""
         self._held_up = 0.0
+        self._frame: AudioFrame | None = None  # the last one, which a line of the simulator sends again and again
         self._pcm, self._rate, self._channels, self._track = b"", 0, 0, ""
         self._runs: tuple[Run, ...] = ()
 
     def take(self, frame: AudioFrame, time: float) -> Sequence[Stretch]:
         """What ``frame``, which arrived at ``time``, holds, in order."""
-        if (
-            frame.pcm != self._pcm
-            or frame.rate != self._rate
-            or frame.track != self._track
-            or frame.channels != self._channels
-        ):
-            self._decode(frame)
+        if frame is not self._frame:
+            self._frame = frame
+            if (
+                frame.pcm != self._pcm
+                or frame.rate != self._rate
+                or frame.track != self._track
+                or frame.channels != self._channels
+            ):
+                self._decode(frame)
         start = time - self.seconds
         if start < self.end - HAIR:
             start = self._early(start)
