@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import metadata
 from typing import Final
 
@@ -108,7 +109,9 @@ def _where_from(name: str, known: list[str]) -> str:
     return "`echostack connectors` lists what there is; --plugin names a module that declares more"
 
 
+@cache
 def _extras() -> frozenset[str]:
+    """The extras that can be installed; read once, because reading them takes a millisecond."""
     try:
         return frozenset(metadata.metadata("echostack").get_all("Provides-Extra") or ())
     except metadata.PackageNotFoundError:

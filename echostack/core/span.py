@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -50,5 +51,11 @@ class Source:
 
     def line(self, number: int) -> str:
         """Line ``number`` (from 1) without its end, or the empty string past the last."""
-        lines = self.text.split("\n")
+        lines = _lines(self.text)
         return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
+
+
+@lru_cache(maxsize=8)
+def _lines(text: str) -> list[str]:
+    """Split once a text: as many findings quote it as it has mistakes."""
+    return text.split("\n")
