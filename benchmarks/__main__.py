@@ -1,6 +1,8 @@
 """Run the scripts of this folder one after the other, each in a process of its own.
 
-usage: python -m benchmarks [NAME...]     all of them, or those whose file names begin so
+usage: python -m benchmarks [NAME...] [--quick]     all of them, or those whose file names begin so
+
+Options go to every script; those that know ``--quick`` measure less.
 """
 
 from __future__ import annotations
@@ -23,14 +25,16 @@ def scripts(names: list[str]) -> list[Path]:
     return [p for p in every if not names or p.stem.startswith(tuple(names))]
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run them; the number of scripts that failed."""
     failed = 0
+    names, options = [a for a in arguments if not a.startswith("-")], [a for a in arguments if a.startswith("-")]
     for script in scripts(names):
         about = (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").split("\n", 1)[0]
         print(f"== {script.stem}: {about}", flush=True)
         # From a module of the package, so that a script imports benchmarks.measure as any program imports a package.
-        done = subprocess.run([sys.executable, "-m", f"benchmarks.{script.stem}"], cwd=HERE.parent, check=False)
+        command = [sys.executable, "-m", f"benchmarks.{script.stem}", *options]
+        done = subprocess.run(command, cwd=HERE.parent, check=False)
         if done.returncode:
             failed += 1
             print(f"   failed with status {done.returncode}", flush=True)
