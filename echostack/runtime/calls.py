@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from echostack.core.errors import ConnectorFailure
 from echostack.core.events import Event
@@ -25,11 +25,18 @@ from echostack.runtime.core import Core
 from echostack.runtime.driver import REAP_DEADLINE, Driver, released, settle
 from echostack.runtime.failures import PATIENCE, in_patience, retrying
 
-if TYPE_CHECKING:
-    from echostack.runtime.ahead import Ahead
-
 DEFAULT_TIMEOUT = PATIENCE
 """Seconds for one answer (of a generator: for each) when the file names no ``timeout``."""
+
+
+class MadeAhead(Protocol):
+    """What was answered ahead on a guess of events that have yet to come (``runtime.ahead``)."""
+
+    async def answered(self, event: Event) -> bool:
+        """Answer ``event`` with what was made ahead for it; False when nothing was."""
+
+    def interrupted(self, why: str) -> None:
+        """Give up what is made ahead."""
 
 
 class PumpDriver(Driver):
@@ -53,7 +60,7 @@ class CallDriver(Driver):
     _begun = False
     tries = 0
     """Attempts made at the event in work."""
-    ahead: Ahead | None = None
+    ahead: MadeAhead | None = None
     """What was made ahead on a guess of an event that has yet to come; None where nothing is guessed."""
 
     def __init__(self, *parts: Any) -> None:

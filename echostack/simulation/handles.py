@@ -10,10 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    from echostack.simulation.loop import VirtualLoop
+from typing import Any, TypeVar
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -61,7 +58,12 @@ class VirtualTimer(asyncio.TimerHandle):
     _cancelled = property(lambda self: self._callback is revoked)
 
     def __init__(
-        self, when: float, callback: Callable[..., object], args: tuple[Any, ...], loop: VirtualLoop, context: Context
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: asyncio.BaseEventLoop,
+        context: Context,
     ) -> None:
         self._context = context
         self._loop = loop
@@ -76,7 +78,7 @@ class VirtualTimer(asyncio.TimerHandle):
             self._callback = revoked
             self._args = ()
             if self._scheduled:
-                self._loop._timer_handle_cancelled(self)
+                self._loop._timer_handle_cancelled(self)  # type: ignore[attr-defined]  # asyncio's own, of every loop
 
 
 class VirtualTask(asyncio.Task[T_co]):
@@ -85,7 +87,7 @@ class VirtualTask(asyncio.Task[T_co]):
     __slots__ = ("number",)
 
     def __init__(
-        self, coro: Generator[Any, None, T_co] | Coroutine[Any, Any, T_co], number: int, *, loop: VirtualLoop,
+        self, coro: Generator[Any, None, T_co] | Coroutine[Any, Any, T_co], number: int, *, loop: asyncio.BaseEventLoop,
         name: str, context: Context | None,
     ) -> None:  # fmt: skip
         self.number = number  # before the base class puts the task into a set
