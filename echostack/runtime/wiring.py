@@ -369,8 +369,9 @@ class Wiring:
         call, wants_event, context = fused.call, fused.wants_event, fused.context
         deliver, forward = self._deliver(node), self._forward(node)
         counters = self._core.counters.node(node)
+        held = self._living(deliver, counters)  # for what a node has held, of an event before
         if self._outlives(node):
-            deliver = self._living(deliver, counters)
+            deliver = held
 
         def step(payload: Payload, cause: Event) -> None:
             counters.received += 1
@@ -387,7 +388,7 @@ class Wiring:
                     if out is None:
                         forward(cause, port)
                     else:
-                        deliver(out, origin, port)
+                        (deliver if origin is cause else held)(out, origin, port)
             except Exception as error:
                 fail(node, error, cause)
 

@@ -309,6 +309,26 @@ def test_a_callback_that_belongs_to_a_dead_turn_is_refused() -> None:
     assert over.stats.nodes["acme.agent"]["stale"] == 1
 
 
+def test_what_a_fused_node_has_held_of_a_dead_turn_is_refused_when_it_comes() -> None:
+    @connector("acme.agent")
+    class Holding:
+        """Answers to an event when the next one comes."""
+
+        def __init__(self) -> None:
+            self._held: Event | None = None
+
+        def __call__(self, text: Text, event: Event) -> list[Out | AgentMessage]:
+            held, self._held = self._held, event
+            late = [Out(AgentMessage("stale-1"), cause=held)] if held is not None else []
+            return [AgentMessage(f"{text.text}-1 {text.text}-2"), *late]
+
+    graph = CALL.replace("  acme.agent: {seconds: 0.4}\n", "")
+    over = play([(1.0, "say:hello"), (1.2, "say:other"), (9.0, "say:again")], Holding, graph=graph)
+    said = [p.text for _, p in over.at("processing.acme.agent_message")]
+    assert said == ["hello-1 hello-2", "other-1 other-2", "again-1 again-2", "stale-1"]
+    assert over.stats.nodes["acme.agent"]["stale"] == 1  # of the turn that was cut; not of the one heard to its end
+
+
 class Threads:
     """Threads on virtual time: work takes ``seconds`` and goes on when whoever awaits it is cancelled."""
 
