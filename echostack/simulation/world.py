@@ -14,7 +14,7 @@ from typing import Any
 from echostack.core.audio import AudioFormat
 from echostack.core.kinds import Payload
 from echostack.core.span import Span
-from echostack.language.document import Value
+from echostack.language.data import Value
 from echostack.language.scenario import FaultKind, Scenario, Script
 from echostack.registry import Write
 from echostack.simulation.speech import SpeechCode
@@ -137,6 +137,8 @@ class World:
     """When (session seconds) the caller began to say what."""
     begun: list[tuple[int, float]] = field(default_factory=list)
     """Which step of the script the caller began when (session seconds); not those that happen beside the others."""
+    spoken: dict[str, int] = field(default_factory=dict)
+    """How many words of an utterance that is still being made were said, by whichever synthesiser."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the caller's script is over, so that every other line ends with it."""
 

@@ -17,6 +17,7 @@ from echostack.core.payloads import (
     AgentMessagePartial,
     AudioChunkStream,
     AudioFrame,
+    CallEnded,
     Data,
     SpeechStarted,
     SpeechStopped,
@@ -25,7 +26,7 @@ from echostack.core.payloads import (
     ToolCall,
     ToolResult,
 )
-from echostack.registry import ITSELF, ConnectorSettings, Inbox, Latency, connector
+from echostack.registry import ITSELF, ConnectorSettings, Context, Inbox, Latency, Simulator, connector
 
 LETTER_BY_LETTER = 10 / (4.7 * 2.5)
 """Simulated speech has 2.5 words of 4.7 letters a second, times the setting ``speed``."""
@@ -136,6 +137,33 @@ async def booking(call: ToolCall) -> ToolResult:
     raise NOT_HERE
 
 
+@connector("bye.desk")
+def bye(text: Text) -> CallEnded | None:
+    """Asks for the end of the call when the caller says goodbye."""
+    return CallEnded("the desk said goodbye") if "goodbye" in text.text.casefold() else None
+
+
+class DoorSettings(ConnectorSettings):
+    """How long it takes to open."""
+
+    seconds: float = 2.0
+    """In seconds."""
+
+
+@connector("slow.door")
+class SlowDoor:
+    """A stage on the way of the caller's turns that takes its time to open, and then lets everything pass."""
+
+    def __init__(self, settings: DoorSettings, context: Context) -> None:
+        self._seconds, self._clock = settings.seconds, context.clock
+
+    async def open(self) -> None:
+        await self._clock.sleep(self._seconds)
+
+    def __call__(self, text: Text) -> Data:
+        return Data("passed", {"text": text.text})
+
+
 @connector("look.tool", latency=Latency(500, 500), network=True)
 async def look(call: ToolCall) -> ToolResult:
     """Looks something up, and changes nothing."""
@@ -164,3 +192,15 @@ class StreamModel:
 def forget(chunk: AudioChunkStream) -> AudioChunkStream:
     """Takes the times of the words out of speech, as a synthesiser that knows none of them gives it."""
     return msgspec.structs.replace(chunk, words=())
+
+
+def long_story(text: Text, simulator: Simulator) -> list[AgentMessagePartial]:
+    """Eight hundred sentences of half a second each, at once: 400 s of speech. To anything else, one word."""
+    if "ships" not in text.text:
+        return [AgentMessagePartial("Goodbye", final=True)]
+    return [AgentMessagePartial("ship. ", "story", final=number == 799) for number in range(800)]
+
+
+def long_sentence(text: Text, simulator: Simulator) -> AgentMessagePartial:
+    """The same in one sentence."""
+    return AgentMessagePartial("ships " * 800 if "ships" in text.text else "Goodbye", final=True)

@@ -56,7 +56,7 @@ class SimulatedSynthesiser:
         self._speed = knobs.ratio(settings, "speed")
         self._simulator, self._world = simulator, world
         self._pauses = Pauses(simulator.clock, told=spec.keeps_running)
-        self._spoken: dict[str, int] = {}  # words said so far, by utterance
+        self._spoken = world.spoken  # shared: one that fails half way leaves the rest of an utterance to another
         self._held: dict[str, list[str]] = {}  # pieces of an utterance that is given whole
 
     async def answer(self, event: Event) -> AsyncIterator[Payload]:
