@@ -140,7 +140,7 @@ def what_happens(script: Scenario) -> str:
 
 
 def main(arguments: Sequence[str] = ()) -> None:
-    """Print the ratios to real time, what a short call costs, how fast the machine is, and what the call consists of."""
+    """Print the ratios to real time, what a short call costs, how fast the machine is, and what the call is made of."""
     quick = "--quick" in arguments
     rounds = 3 if quick else 7
     script, short = scripted(TURNS), scripted(1)
