@@ -22,6 +22,7 @@ from echostack.cli.commands import (
     fmt,
     recording,
     render,
+    replay,
     run,
     schema,
     simulate,
@@ -62,6 +63,7 @@ app.command("explain-code")(explain_code.explain_code)
 app.command("run")(run.run)
 app.command("talk")(talk.talk)
 app.command("simulate")(simulate.simulate)
+app.command("replay")(replay.replay)
 app.command("test")(test.run_scenarios)
 app.command("demo")(demo.demo)
 app.command("connectors")(connectors.connectors)

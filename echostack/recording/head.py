@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import structs
 
 from echostack.core.span import Source
-from echostack.language.document import EnvRef, Mapping_, Scalar, Sequence_, Value
+from echostack.language.data import EnvRef, Mapping_, Scalar, Sequence_, Value
 from echostack.plan.model import Plan, PlanNode
 from echostack.recording.copies import Copier
 from echostack.recording.format import (
@@ -51,7 +51,7 @@ def header_of(view: CallView, files: tuple[FileHead, ...], *, simulated: bool, r
         hash=plan.hash,
         versions=dict(_versions()),
         files=files,
-        nodes=tuple(_node(node, plan) for node in plan.nodes.values()),
+        nodes=tuple(node_head(node, plan) for node in plan.nodes.values()),
         edges=tuple(
             EdgeHead(
                 e.id, e.source, e.target, tuple(p.__kind__.name for p in e.payloads), e.port, e.pattern,
@@ -109,7 +109,8 @@ def secrets_of(plan: Plan) -> tuple[str, ...]:
     return tuple(sorted((s for s in found if len(s) >= WORTH_HIDING), key=lambda s: (-len(s), s)))
 
 
-def _node(node: PlanNode, plan: Plan) -> NodeHead:
+def node_head(node: PlanNode, plan: Plan) -> NodeHead:
+    """What the header tells of one node."""
     spec, written = node.spec, plan.checked.nodes[node.id].node.settings
     settings: dict[str, Any] = {}
     kept: tuple[str, ...] = ()
