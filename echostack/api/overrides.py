@@ -12,7 +12,7 @@ from echostack.core.diagnostic import did_you_mean
 from echostack.core.errors import UsageError
 from echostack.core.span import Span
 from echostack.graph.model import Graph, Node
-from echostack.language.document import Mapping_, Scalar, Sequence_, Value
+from echostack.language.data import Mapping_, Scalar, Sequence_, Value
 
 PLACE = Span("<settings>", 1, 1, 1, 1)
 

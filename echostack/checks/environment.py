@@ -13,7 +13,7 @@ from echostack.checks.codes import MISSING_ENV, MISSING_PACKAGE, SERVICE_DOWN
 from echostack.checks.model import CheckedGraph, CheckedNode
 from echostack.core.clock import LoopClock
 from echostack.core.diagnostic import Diagnostic, at
-from echostack.language.document import env_names
+from echostack.language.data import env_names
 
 PROBE_SECONDS: Final = 5.0
 """How long one service may take to answer its probe."""

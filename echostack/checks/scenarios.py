@@ -18,7 +18,7 @@ from echostack.core.kinds import Payload
 from echostack.core.payloads import AudioFrame, Dtmf
 from echostack.core.span import Span
 from echostack.graph.frame import merge
-from echostack.language.document import Mapping_
+from echostack.language.data import Mapping_
 from echostack.language.scenario import (
     Await,
     Caller,

@@ -12,7 +12,7 @@ from echostack.checks.guards import LIST, MAPPING, NOTHING, NUMBER, TEXT, TRUTH,
 from echostack.checks.work import Resolved, Work, kinds
 from echostack.core.kinds import Payload
 from echostack.core.span import Span
-from echostack.language.document import Mapping_, Value, env_names, plain
+from echostack.language.data import Mapping_, Value, env_names, plain
 from echostack.language.guard import Expression, Field, operands
 from echostack.language.scenario import Output, Script
 from echostack.registry import ConnectorSpec

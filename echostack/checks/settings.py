@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from echostack.checks.codes import MISSING_SETTING, UNKNOWN_SETTING, WRONG_SETTING
 from echostack.checks.work import Resolved, Work
 from echostack.core.span import Provenance, Span
-from echostack.language.document import EnvRef, Mapping_, Sequence_, Value, env_names, plain
+from echostack.language.data import EnvRef, Mapping_, Sequence_, Value, env_names, plain
 from echostack.registry import ConnectorSettings, ConnectorSpec
 
 _LONGEST = 40

@@ -11,7 +11,7 @@ import networkx as nx
 from echostack.core.errors import UsageError
 from echostack.core.span import Span
 from echostack.graph.model import Graph, Node, NodeRole
-from echostack.language.document import Mapping_, Scalar, Value
+from echostack.language.data import Mapping_, Scalar, Value
 
 PLACE = Span("<command line>", 1, 1, 1, 1)
 

@@ -24,7 +24,8 @@ from echostack.graph.endpoints import TRANSPORT_STAGES, Endpoint, EndpointForm, 
 from echostack.graph.frame import Frame, merge
 from echostack.graph.model import Node, NodeRole
 from echostack.language.ast import Choice, Ref
-from echostack.language.document import InterfaceDecl, Mapping_, NodePolicy
+from echostack.language.data import Mapping_
+from echostack.language.document import InterfaceDecl, NodePolicy
 
 _ROLES = {
     EndpointForm.INGRESS: NodeRole.INGRESS,

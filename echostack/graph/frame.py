@@ -21,7 +21,8 @@ from echostack.graph.codes import (
 )  # fmt: skip
 from echostack.graph.endpoints import PATTERN_STAGES, PLAYBOOK, TRANSPORT_STAGES
 from echostack.graph.files import Library
-from echostack.language.document import ConnectorDecl, Document, ImportDecl, Mapping_
+from echostack.language.data import Mapping_
+from echostack.language.document import ConnectorDecl, Document, ImportDecl
 
 MAX_DEPTH = 8
 """How deeply imports may be nested."""

@@ -15,16 +15,16 @@ import networkx as nx
 from echostack.core.events import EventPattern
 from echostack.core.kinds import Overflow
 from echostack.core.span import Provenance, Source
+from echostack.language.data import Mapping_
 from echostack.language.document import (
     BargeInDecl,
     Document,
     InterfaceDecl,
-    Mapping_,
     NodePolicy,
     PlaybookDecl,
     SpeculateDecl,
     TurnsDecl,
-)  # fmt: skip
+)
 from echostack.language.guard import Guard
 from echostack.language.scenario import Scenario
 

@@ -8,13 +8,13 @@ from typing import Any
 from echostack.core.diagnostic import Diagnostic, Findings
 from echostack.core.span import Source, Span
 from echostack.language import codes
+from echostack.language.data import Mapping_
 from echostack.language.document import (
     BargeInDecl,
     ConnectorDecl,
     Document,
     ImportDecl,
     InterfaceDecl,
-    Mapping_,
     NodePolicy,
     PlaybookDecl,
     SpeculateDecl,

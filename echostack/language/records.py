@@ -10,7 +10,7 @@ from typing import Any
 from echostack.core.diagnostic import Code, Diagnostic, Findings, did_you_mean
 from echostack.core.span import Span
 from echostack.language import codes
-from echostack.language.document import Mapping_, Value
+from echostack.language.data import Mapping_, Value
 from echostack.language.shapes import Found, Name, Schema, Shape, wrong
 from echostack.language.tree import MappingNode, Node, ScalarNode, SequenceNode
 from echostack.language.values import mapping_of, to_value

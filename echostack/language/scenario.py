@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from echostack.core.events import EventPattern
 from echostack.core.span import Source, Span
-from echostack.language.document import Value
+from echostack.language.data import Value
 from echostack.language.guard import Expression
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from echostack.core.diagnostic import Diagnostic, Findings
 from echostack.language import codes
-from echostack.language.document import Mapping_, Scalar
+from echostack.language.data import Mapping_, Scalar
 from echostack.language.durations import format_duration
 from echostack.language.forms import Bare, Built, Defined, Keyed, Mark, NodeName, Often, place
 from echostack.language.records import Either, Field, ListOf, Record, RecordValue

@@ -10,7 +10,7 @@ from echostack.core.diagnostic import Diagnostic, Findings, did_you_mean
 from echostack.core.events import EventPattern
 from echostack.core.span import Span
 from echostack.language import codes
-from echostack.language.document import Mapping_
+from echostack.language.data import Mapping_
 from echostack.language.durations import format_duration
 from echostack.language.forms import Bare, Built, ConditionShape, Defined, Keyed, Listed, Mark, Number, place
 from echostack.language.records import AnyValue, Either, Field, ListOf, Record, RecordValue

@@ -8,7 +8,7 @@ from typing import Any, Final
 from echostack.core.events import EventPattern
 from echostack.core.span import Span
 from echostack.language import codes
-from echostack.language.document import Mapping_
+from echostack.language.data import Mapping_
 from echostack.language.records import Either, Field, ListOf, MapOf, Record, RecordValue
 from echostack.language.rules import RuleShape
 from echostack.language.scenario_sections import SCENARIOS

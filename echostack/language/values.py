@@ -7,7 +7,7 @@ from typing import Final
 
 from echostack.core.diagnostic import Diagnostic, Findings, did_you_mean
 from echostack.language import codes
-from echostack.language.document import EnvRef, Mapping_, Scalar, Sequence_, Value
+from echostack.language.data import EnvRef, Mapping_, Scalar, Sequence_, Value
 from echostack.language.tree import MappingNode, Node, ScalarNode, SequenceNode
 from echostack.language.yaml_tree import kind_of, shorten
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from echostack.core.span import Source, Span
 from echostack.graph.model import Graph
-from echostack.language.document import Document, EnvRef, Mapping_, Scalar, Sequence_, Value
+from echostack.language.data import EnvRef, Mapping_, Scalar, Sequence_, Value
+from echostack.language.document import Document
 from echostack.language.source import Places
 from echostack.recording.format import MASK
 from echostack.recording.secrets import Leaf, leaves, without_secrets_in_comments

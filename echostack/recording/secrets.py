@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from echostack.language.document import EnvRef, Mapping_, Scalar, Sequence_, Value
+from echostack.language.data import EnvRef, Mapping_, Scalar, Sequence_, Value
 
 _NAMED = re.compile(
     r"(api|access|auth|private|secret|signing)[_-]?(key|token)|secret|passw(or)?d|passphrase|token$|authorization"

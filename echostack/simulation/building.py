@@ -11,7 +11,7 @@ from echostack.core.diagnostic import did_you_mean
 from echostack.core.errors import UsageError
 from echostack.core.kinds import Payload
 from echostack.core.span import Span
-from echostack.language.document import Mapping_, Value, env_names, plain
+from echostack.language.data import Mapping_, Value, env_names, plain
 
 
 def kind_of(name: str, classes: Iterable[type[Payload]], span: Span, who: str) -> type[Payload]:

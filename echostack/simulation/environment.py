@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from echostack.core.errors import UsageError
 from echostack.core.span import Span
-from echostack.language.document import EnvRef, Mapping_, Sequence_, Value, env_names, plain
+from echostack.language.data import EnvRef, Mapping_, Sequence_, Value, env_names, plain
 from echostack.registry import ConnectorSettings
 
 PLACEHOLDERS = ("simulated", "https://simulated.invalid/", "1")

@@ -18,7 +18,7 @@ from echostack.core.clock import stopwatch
 from echostack.core.diagnostic import did_you_mean
 from echostack.core.errors import EchoStackError, InvalidFile, UsageError
 from echostack.core.span import Source
-from echostack.language.document import env_names, plain
+from echostack.language.data import env_names, plain
 from echostack.language.scenario import Scenario
 from echostack.plan import Plan
 from echostack.registry import Registry

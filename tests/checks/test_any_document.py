@@ -14,21 +14,17 @@ from echostack.core.span import Source, Span
 from echostack.graph import build
 from echostack.language import read_document
 from echostack.language.ast import Arrow, Choice, Ref, Rule, RuleOptions, Stage
+from echostack.language.data import EnvRef, Mapping_, Scalar, Sequence_, Value
 from echostack.language.document import (
     BargeInDecl,
     ConnectorDecl,
     Document,
-    EnvRef,
     ImportDecl,
     InterfaceDecl,
-    Mapping_,
     NodePolicy,
     PlaybookDecl,
-    Scalar,
-    Sequence_,
     TurnsDecl,
-    Value,
-)  # fmt: skip
+)
 from echostack.language.guard import All, Any_, Compare, Constant, Else, Field, Member, Not, Truth
 from tests.checks.vendors import registry
 

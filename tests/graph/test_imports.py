@@ -14,7 +14,7 @@ from echostack.graph import Graph, build
 from echostack.graph.files import project_root, shipped_graphs
 from echostack.graph.frame import MAX_DEPTH, MAX_FRAMES
 from echostack.language import read_document, read_source
-from echostack.language.document import plain
+from echostack.language.data import plain
 from tests.checks.helpers import told
 
 SPEAK = """

@@ -10,7 +10,8 @@ import pytest
 from echostack.core.errors import InvalidFile, UsageError
 from echostack.core.kinds import Overflow
 from echostack.language import decode_source, format_duration, parse_duration, read_source
-from echostack.language.document import BargeInDecl, EnvRef, NodePolicy, SpeculateDecl, TurnsDecl, plain
+from echostack.language.data import EnvRef, plain
+from echostack.language.document import BargeInDecl, NodePolicy, SpeculateDecl, TurnsDecl
 from tests.language.strategies import read
 
 FULL = """\

@@ -9,7 +9,8 @@ import pytest
 from echostack.core.diagnostic import Findings
 from echostack.core.span import Source, Span
 from echostack.language import read_file, read_scenarios
-from echostack.language.document import Document, Scalar, plain
+from echostack.language.data import Scalar, plain
+from echostack.language.document import Document
 from echostack.language.forms import MOST_TIMES
 from echostack.language.guard import Expression, predicate
 from echostack.language.scenario import (

@@ -13,7 +13,7 @@ import pytest
 
 from echostack.core.diagnostic import Code, Diagnostic
 from echostack.core.errors import UsageError
-from echostack.language.document import Mapping_, Scalar
+from echostack.language.data import Mapping_, Scalar
 from echostack.render import Picture, draw, engine, picture, save
 from echostack.render.engine import BUNDLED, find_engine
 from tests.render.samples import checked, edge, front_desk, graph, large, node, small, span

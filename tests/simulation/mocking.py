@@ -10,7 +10,7 @@ from echostack.connectors import BUILTIN
 from echostack.core.events import EventPattern
 from echostack.core.payloads import AudioFrame, Data, Intent, Record, Text, ToolCall
 from echostack.core.span import Span
-from echostack.language.document import Mapping_, Scalar, Sequence_, Value
+from echostack.language.data import Mapping_, Scalar, Sequence_, Value
 from echostack.language.scenario import Caller, Fault, FaultKind, Output, Reply, Say, Scenario, Script, Step
 from echostack.plan import Plan
 from echostack.registry import Registry, connector

@@ -18,7 +18,7 @@ from echostack.core.errors import UsageError
 from echostack.core.kinds import Payload
 from echostack.core.payloads import BUILTIN
 from echostack.core.span import Span
-from echostack.language.document import Mapping_, Value, env_names
+from echostack.language.data import Mapping_, Value, env_names
 from echostack.language.scenario import Script
 from echostack.plan import Plan
 from echostack.plan.model import PlanNode
