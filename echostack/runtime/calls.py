@@ -233,6 +233,8 @@ class Attempt:
         async for attempt in retrying(node.policy, self._core.clock, self._context.random, before_retry):
             with attempt:
                 try:
+                    if attempt.retry_state.attempt_number > 1:
+                        self._still_wanted(event)
                     return await self._once(event)
                 except Exception as error:
                     if self.answered:
@@ -245,6 +247,12 @@ class Attempt:
                         raise
                     raise patient from error
         raise AssertionError("a retry loop ends by return or raise")
+
+    def _still_wanted(self, event: Event) -> None:
+        """Raise when an effect would be tried again for a turn that is over: what failed has not been done, and what is
+        in doubt is not done for nobody. An interruption does not cancel an effect, so it is asked here."""
+        if acts(self._node) and not self._core.epochs.current(event):
+            raise ConnectorFailure("its turn was over before it could be tried again", retryable=False)
 
     async def _once(self, event: Event) -> tuple[Any, ...]:
         try:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from echostack.core.clock import LoopClock
+from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import (
     AgentMessage,
     AgentMessagePartial,
@@ -464,6 +465,31 @@ def test_a_tool_call_that_is_queued_at_the_instant_of_the_barge_in_never_runs() 
     play([(3.0, "say:table"), (3.2, "say:wine")], *office.cast, graph=TOOLS)
     assert [name for _, name in office.booked][-1] == "wine"
     assert len(office.booked) <= 2
+
+
+def test_an_effect_that_failed_is_not_tried_again_for_a_turn_that_is_over() -> None:
+    tried: list[tuple[float, str]] = []
+    office = Office()
+
+    @connector("acme.booker", effect=True)
+    class Engaged:
+        """Refuses the first call."""
+
+        def __init__(self, settings: Pace, context: Context) -> None:
+            self._clock = context.clock
+
+        async def __call__(self, call: ToolCall) -> ToolResult:
+            tried.append((self._clock.now(), call.id))
+            if len(tried) == 1:
+                raise ConnectorFailure("engaged", retry_after=1.0)
+            return ToolResult("book", call.id, "done")
+
+    graph = TOOLS.replace("acme.booker: {seconds: 1.0}", "acme.booker: {attempts: 3}")
+    over = play([(3.0, "say:table"), (3.8, "say:wine")], *office.cast[:1], Engaged, *office.cast[2:], graph=graph)
+    assert tried == [(3.2, "table"), (4.2, "wine")]
+    letters = [(t, p.message) for t, p in over.at("error.acme.dead_letter")]
+    assert letters == [(4.2, "its turn was over before it could be tried again")]
+    assert [(e.node, e.state) for e in over.stats.effects] == [("acme.booker", "failed"), ("acme.booker", "done")]
 
 
 def test_one_booking_for_one_idempotency_key() -> None:
