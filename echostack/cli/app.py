@@ -25,6 +25,7 @@ from echostack.cli.commands import (
     replay,
     run,
     schema,
+    search,
     simulate,
     talk,
     test,
@@ -65,6 +66,7 @@ app.command("talk")(talk.talk)
 app.command("simulate")(simulate.simulate)
 app.command("replay")(replay.replay)
 app.command("test")(test.run_scenarios)
+app.command("search")(search.search)
 app.command("demo")(demo.demo)
 app.command("connectors")(connectors.connectors)
 app.add_typer(recording.app, name="recording")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from echostack.core.payloads import CallEnded, CallStarted
+from echostack.core.payloads import CallEnded, CallStarted, Late
 from echostack.language.scenario import FaultKind
 from echostack.simulation.invariants.evidence import Evidence, nodes_named, seconds
 from echostack.simulation.outcome import Failure
 
 _HOLD_UP = (FaultKind.ENDLESS, FaultKind.SLOW)
+_LONG = 0.5  # seconds a node may be told to take before who waits behind it is called late
 
 
 def every_call_ends(evidence: Evidence) -> Iterator[Failure]:
@@ -27,6 +28,7 @@ def nobody_is_late(evidence: Evidence) -> Iterator[Failure]:
     """Everybody stops by the deadline, but a node that is made not to."""
     outcome = evidence.outcome
     held = {f.node for f in outcome.faults if f.kind in _HOLD_UP}
+    held |= {s.node for s in outcome.scenario.connectors.values() if s.delay is not None and s.delay.p95 > _LONG}
     if not held:
         late = list(outcome.late)
     else:
@@ -34,6 +36,11 @@ def nobody_is_late(evidence: Evidence) -> Iterator[Failure]:
         late = [name for name in outcome.late if "(closing)" in name and name.partition(" ")[0] not in held]
     if late:
         yield evidence.finding(f"{nodes_named(late)} did not end in time", outcome.seconds)
+    for event in evidence.events:
+        payload = event.payload
+        if isinstance(payload, Late) and payload.node not in held and payload.node not in outcome.late and not late:
+            yield evidence.finding(f"{payload.node} was late at {seconds(event.time)}: {payload.message}", event.time)
+            return
 
 
 def nothing_is_left(evidence: Evidence) -> Iterator[Failure]:

@@ -83,19 +83,19 @@ class Cases:
             found.append(at_instant(Kind.SILENCE, instant, seconds=(0.5, 3.0)[place % 2]))
             found.append(at_instant(Kind.WAIT, instant))
             for offset in _OFFSETS[1:]:
-                kind = (Kind.HANG_UP, Kind.INTERRUPT)[place % 2]
-                found.append(at_instant(kind, instant + offset, text=texts[place % len(texts)]))
+                beside = (Kind.HANG_UP, Kind.INTERRUPT)[place % 2]
+                found.append(at_instant(beside, instant + offset, text=texts[place % len(texts)]))
             if base.keys:
                 found.append(at_instant(Kind.KEYS, instant, text="1"))
         for node, kinds in base.faults.items():
-            for kind in kinds:
+            for which in kinds:
                 for nth in range(1, min(_NTH, base.reached[node]) + 1):
-                    found.append(failing(node, self._fault(kind, nth=nth)))
+                    found.append(failing(node, self._fault(which, nth=nth)))
         for place, instant in enumerate(base.instants):
             nodes = list(base.faults)
             for node in nodes[place % 3 :: 3]:
-                kind = base.faults[node][(place // 3) % len(base.faults[node])]
-                found.append(failing(node, self._fault(kind, at=instant)))
+                which = base.faults[node][(place // 3) % len(base.faults[node])]
+                found.append(failing(node, self._fault(which, at=instant)))
         for node in base.slow:
             found += [taking(node, seconds) for seconds in (0.0, 0.05, 1.0, 4.0)]
         return [v for v in found if v.kind in self._only]
@@ -141,9 +141,8 @@ class Cases:
             case Kind.DELAY:
                 if not base.slow:
                     return None
-                return taking(
-                    dice.choice(base.slow), round(dice.choice((0.0, dice.uniform(0, 0.5), 6 * dice.random())), 3)
-                )
+                seconds = dice.choice((0.0, dice.uniform(0, 0.5), dice.uniform(0, 6)))
+                return taking(dice.choice(base.slow), round(seconds, 3))
             case Kind.FAULT:
                 if not base.faults:
                     return None

@@ -25,25 +25,28 @@ _AHEAD = 3  # chunks that each process is given before the first of them is aske
 @dataclass(frozen=True, slots=True)
 class Search:
     """How much is searched. runs: how many calls. seed: of what is varied by chance. only: kinds of variation, all when
-    empty. limit: seconds of real time after which it ends with what it has. processes: how many work at it."""
+    empty. limit: seconds of real time after which it ends with what it has. processes: how many work at it.
+    first: it ends with the first run that did what no call may do."""
 
     runs: int = 1000
     seed: int = 0
     only: tuple[str, ...] = ()
     limit: float | None = None
     processes: int = 1
+    first: bool = False
 
 
 @dataclass(slots=True)
 class Searched:
     """What a search came to. took: seconds of real time. instants: how many the unvaried call has. interrupted: it was
-    stopped before its last run."""
+    stopped from outside. ended_early: it ended before its last run, as it was told to."""
 
     search: Search
     batch: Batch = field(default_factory=Batch)
     took: float = 0.0
     instants: int = 0
     interrupted: bool = False
+    ended_early: bool = False
 
     @property
     def speed(self) -> float:
@@ -71,8 +74,9 @@ def search(opener: Opener, search: Search, on_progress: Callable[[Searched], Non
             found.batch.add(batch)
             found.took = took()
             on_progress(found)
-            if search.limit is not None and found.took >= search.limit and found.batch.runs < search.runs:
-                found.interrupted = True
+            done = found.batch.runs + found.batch.unplayed >= search.runs
+            if (search.first and found.batch.hits) or (search.limit is not None and found.took >= search.limit):
+                found.ended_early = not done
                 break
     except KeyboardInterrupt:
         found.interrupted = True

@@ -22,6 +22,7 @@ from echostack.language.scenario import (
     Say,
     Scenario,
     Script,
+    Send,
     Step,
 )
 from echostack.simulation.search.baseline import Baseline
@@ -83,9 +84,8 @@ def _steps(base: Baseline, said: Iterable[Variation]) -> list[Step]:
         place, began = base.step_at(one.at)
         group = steps[place] if place >= 0 else before
         step = base.scenario.caller.steps[place] if place >= 0 else None
-        waits = isinstance(step, Listen | Await | Pause) or (
-            isinstance(step, Interrupt) and not _said(base, place, one)
-        )
+        waits = isinstance(step, Listen | Await | Pause)
+        waits = waits or (isinstance(step, Interrupt) and not _said(base, place, one))
         fits = one.at >= free
         if waits and one.kind in (Kind.INTERRUPT, Kind.SILENCE, Kind.WAIT):
             group[:] = [s for s in group if s is not step]
@@ -129,8 +129,8 @@ def rising(steps: Sequence[Step]) -> list[Step]:
         if at is not None and at < last:
             if isinstance(step, Say):
                 step = replace(step, at=None)
-            else:
-                step = replace(step, at=last)  # type: ignore[type-var]
+            elif isinstance(step, Noise | Keys | Send | HangUp):
+                step = replace(step, at=last)
         elif at is not None:
             last = at
         found.append(step)
