@@ -95,8 +95,11 @@ class CallLines:
                 self.paused = False
                 reason = f" ({why})" if why else ""
                 return [CallLine(at, ENGINE, f"no interruption{reason}: the reply goes on where it stopped")]
+            case Committed(cause="hang up", dropped=0):
+                # What was being said is told by the line of the agent, and the end by the next.
+                self.agent_speaks = self.paused = False
             case Committed(cause=cause, dropped=dropped):
-                self.interruptions += 1
+                self.interruptions += cause != "hang up"
                 self.agent_speaks = self.paused = False
                 gone = f", {dropped} queued event{'s' if dropped != 1 else ''} dropped" if dropped else ""
                 return [CallLine(at, ENGINE, f"interrupted by {cause or 'speech'}{gone}")]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 STYLES = {"said": "", "partial": "dim", "note": "dim italic", "bad": "bold red"}
 SPEAKERS = {"caller": "cyan", "agent": "green"}
+AFTERWARDS = frozenset({"failed_over", "recovered", "dead_letter"})
+"""Errors that tell what came of a failure: the failure itself is counted by an error of its own."""
 
 
 class CallScreen:
@@ -123,5 +125,5 @@ def _row(counted: Mapping[str, Any]) -> tuple[str, ...]:
         f"{counted['emitted']:,}",
         f"{first['p50']:.0f} ms" if timed else "",
         f"{first['p95']:.0f} ms" if timed else "",
-        str(sum(counted["failures"].values()) or ""),
+        str(sum(n for kind, n in counted["failures"].items() if kind not in AFTERWARDS) or ""),
     )

@@ -35,6 +35,9 @@ from echostack.runtime.playout import Playout
 SETTLED = 0.2
 """Seconds after the end of a turn's speech from which the recogniser's word counts more than voice activity's."""
 
+HANG_UP = "hang up"
+"""The cause of the interruption that ends a call. It silences what there is, and counts as none: nobody spoke."""
+
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
@@ -235,7 +238,8 @@ class BargeIn:
         self._last_heard.clear()
         if husks:
             self._release(husks)
-        self._core.counters.interruptions += 1
+        if cause != HANG_UP:
+            self._core.counters.interruptions += 1
         self._core.engine_emit(
             "control", "barge_in", Committed(self._scope.name, epoch, cause, dropped, " ".join(heard).strip())
         )

@@ -24,7 +24,7 @@ from echostack.core.payloads import (
 )  # fmt: skip
 from echostack.plan.model import Plan, PlanNode, ScopePlan
 from echostack.registry import AudioSink, ConnectorSpec
-from echostack.runtime.bargein import BargeIn
+from echostack.runtime.bargein import HANG_UP, BargeIn
 from echostack.runtime.conversation import SessionConversation
 from echostack.runtime.core import Core, restamp
 from echostack.runtime.driver import Driver
@@ -247,7 +247,7 @@ class Dialogue:
     def abandon(self) -> None:
         """The caller is gone: nothing of what is thought or said matters any more; effects that began go on."""
         for barge_in in self._scopes.values():
-            barge_in.commit("hang up")
+            barge_in.commit(HANG_UP)
         self.close()
 
     def close(self) -> None:

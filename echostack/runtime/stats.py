@@ -87,6 +87,7 @@ class QueueStats:
 class Stats:
     """A session's figures at an instant, as plain frozen data.
 
+    interruptions: of the agent, by whatever cause but the caller's hanging up.
     effects: what the call has begun to do to the outside world, and how far each came; one still ``begun`` after the
     end was under way when the call ended. effects_repeated: events that came with the key of an effect begun before.
     guesses: of the caller's turn, of which so many were confirmed; guessed_dropped: answers to the others, unseen.

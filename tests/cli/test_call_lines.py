@@ -64,6 +64,15 @@ def test_a_turn_and_its_interrupted_reply_are_told_in_order() -> None:
     assert (lines.interruptions, lines.failures, lines.partial, lines.ended) == (1, 0, "", "the caller hung up")
 
 
+def test_a_caller_who_hangs_up_interrupts_nobody() -> None:
+    lines, said = told(
+        event(2.0, Committed("reply", 1, "hang up"), "control"),
+        event(3.0, Committed("reply", 2, "hang up", 1), "control"),
+    )
+    assert said == ["    3.00          interrupted by hang up, 1 queued event dropped"]
+    assert lines.interruptions == 0
+
+
 def test_who_speaks_follows_the_events() -> None:
     lines = CallLines()
     states = []

@@ -45,6 +45,14 @@ def test_every_stage_that_worked_has_a_row_and_every_loss_a_line() -> None:
     assert len(rows) == 3
 
 
+def test_a_failure_is_counted_once_whatever_came_of_it() -> None:
+    worked = NodeCounters(received=1, emitted=1)
+    for kind in ("retried", "exception", "failed_over", "recovered", "dead_letter"):
+        worked.failed(kind)
+    rows = printed(figures(stats(nodes={"piper.tts": node_stats(worked)}))).splitlines()
+    assert rows[1].split() == ["piper.tts", "1", "1", "2"]
+
+
 def test_in_a_pipe_every_line_is_printed_once_and_nothing_is_redrawn() -> None:
     out = io.StringIO()
     with CallScreen(Console(file=out, width=100), CallLines(), lambda: None) as screen:

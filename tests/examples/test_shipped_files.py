@@ -16,6 +16,7 @@ from echostack.api.registry import default_registry
 from echostack.connectors.faq_agent import FaqAgent
 from echostack.core.payloads import AgentMessage, Text
 from echostack.language import format_text
+from echostack.testing import scenarios
 from tests.connectors.harness import FakeClock, FakeContext
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,6 +39,14 @@ def test_it_checks_without_a_finding(path: Path) -> None:
 def test_it_is_in_the_canonical_style(path: Path) -> None:
     text = path.read_text("utf-8")
     assert format_text(text, str(path)) == text
+
+
+def test_every_example_has_scenarios_that_pass_with_many_seeds() -> None:
+    files = sorted(path for path in FILES if path.parent.name == "examples")
+    assert all(scenarios(path) for path in files)
+    command = [str(Path(sys.executable).parent / "echostack"), "test", "examples", "--runs", "20", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
 
 def test_every_shipped_graph_offers_an_interface() -> None:
@@ -109,7 +118,7 @@ def test_the_custom_connector_passes_its_own_tests(tmp_path: Path) -> None:
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 passed" in done.stdout
+    assert "4 passed" in done.stdout
 
 
 def test_the_custom_connectors_file_checks_when_the_package_is_there(monkeypatch: pytest.MonkeyPatch) -> None:

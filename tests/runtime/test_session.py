@@ -577,6 +577,16 @@ def test_a_sink_that_fails_is_an_error_and_the_call_goes_on_to_its_end() -> None
     assert over.times("control.call.call_ended")[0] <= 12.1
 
 
+def test_a_caller_who_hangs_up_silences_the_reply_and_counts_as_no_interruption() -> None:
+    async def during(call: Session, clock: LoopClock) -> None:
+        await clock.sleep(2.5)
+        call.hang_up()
+
+    over = play(ASKED, during=during)
+    assert over.at("control.barge_in.committed")[0][1].cause == "hang up"
+    assert (over.stats.interruptions, over.stats.epochs) == (0, (0, 1))
+
+
 def test_the_figures_of_a_call() -> None:
     over = play([*ASKED, (3.0, "speech"), (3.2, "stop"), (3.3, "say:other")])
     assert over.stats.nodes["acme.agent"]["received"] == 2
