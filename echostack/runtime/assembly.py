@@ -229,13 +229,17 @@ class Assembly:
         return given
 
     def _emitter(self, node: str) -> Callable[[Payload, Event | None, str], None]:
-        pressure, handles = self.core.pressure, self._emits
+        pressure, handles, root = self.core.pressure, self._emits, self.core.root
+        outside = self.plan.nodes[node].scope == 0
 
         def emit(payload: Payload, cause: Event | None, port: str) -> None:
             # A callback cannot wait, so the pressure it makes is not the next driver's to relieve.
             before, pressure.lanes = pressure.lanes, []
-            origin = cause or self._origin(node)
             try:
+                if cause is None and outside:
+                    handles[node].deliver(payload, root, port)  # of no epoch, so it cannot be stale
+                    return
+                origin = cause or self._origin(node)
                 if self.core.epochs.live(origin) or payload.__kind__.keep:
                     handles[node].deliver(payload, origin, port)
                 else:

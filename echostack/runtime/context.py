@@ -136,8 +136,11 @@ class StreamInbox:
     Cancelling a take loses no event.
     """
 
+    __slots__ = ("_again", "_core", "_current", "_inbox", "_on_taken", "_retired")
+
     def __init__(self, core: Core, inbox: Inbox, on_taken: Callable[[Event], None]) -> None:
         self._core, self._inbox, self._on_taken = core, inbox, on_taken
+        self._current = core.epochs.current
         self._again: list[Event] = []
         self._retired = False
 
@@ -169,7 +172,7 @@ class StreamInbox:
             return None
 
     async def _next(self) -> Event:
-        inbox, current = self._inbox, self._core.epochs.current
+        inbox = self._inbox
         while not self._retired:
             event = self._again.pop(0) if self._again else inbox.take_nowait()
             if event is None:
@@ -177,7 +180,7 @@ class StreamInbox:
                     break
                 await inbox.more()
                 continue
-            if current(event):
+            if self._current(event):
                 self._on_taken(event)
                 return event
             self._core.counters.node(inbox.name).stale += 1

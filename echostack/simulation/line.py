@@ -29,10 +29,15 @@ class VoiceLine:
     """One line. ``send`` takes each frame synchronously. frame: seconds of audio in one; continuous: silence goes in
     such frames as well. Silence has the value of ``floor``, which background noise may raise."""
 
+    __slots__ = (
+        "_clock", "_continuous", "_dead", "_done", "_floor", "_frame", "_frame_sent", "_frames", "_loud_until", "_now",
+        "_origin", "_position", "_rate", "_send", "_timer",
+    )  # fmt: skip
+
     def __init__(
         self, clock: Clock, send: Callable[[AudioFrame], None], rate: int, *, frame: float, continuous: bool
     ) -> None:
-        self._clock, self._send, self._rate = clock, send, rate
+        self._clock, self._now, self._send, self._rate = clock, clock.now, send, rate
         self._frame = max(1, round(rate * frame))
         self._continuous = continuous
         self._floor = SILENCE
@@ -115,7 +120,7 @@ class VoiceLine:
     def _at(self, samples: int, call: Callable[..., None], *args: bytes | str | int | None) -> None:
         """Call when so many samples more than sent have passed. Counted from the origin, so that nothing drifts."""
         due = self._origin + (self._position + samples) / self._rate
-        self._timer = self._clock.call_later(due - self._clock.now(), call, *args)
+        self._timer = self._clock.call_later(due - self._now(), call, *args)
 
     def _stop(self) -> None:
         if self._timer is not None:
@@ -143,7 +148,7 @@ class VoiceLine:
         self._at(len(following[0]) // 2, self._tick_speech, *following)
 
     def _next_silence(self) -> None:
-        short = self._continuous or self._clock.now() < self._loud_until or self._floor < SILENCE
+        short = self._continuous or self._now() < self._loud_until or self._floor < SILENCE
         samples = self._frame if short else round(self._rate * COMFORT)
         self._at(samples, self._tick_silence, samples)
 

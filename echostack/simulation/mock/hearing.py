@@ -32,6 +32,8 @@ class HeardLine:
     before it.
     """
 
+    __slots__ = ("_channels", "_frame", "_held_up", "_pcm", "_rate", "_runs", "_speech", "_track", "end", "seconds")
+
     def __init__(self, speech: SpeechCode) -> None:
         self._speech = speech
         self.end = 0.0
@@ -89,6 +91,8 @@ class Silence:
     """Waits for ``seconds`` without voice since ``since``. Who hears the audio asks ``lasts``; where no audio comes, as
     from a line that sends nothing in silence, the clock calls ``over`` at that very instant."""
 
+    __slots__ = ("_clock", "_line", "_over", "_timer", "seconds", "since")
+
     def __init__(self, line: HeardLine, clock: Clock, seconds: float, over: Callable[[], None]) -> None:
         self._line, self._clock, self._over = line, clock, over
         self.seconds = seconds
@@ -140,6 +144,8 @@ class Edge:
 class VoiceGate:
     """Voice activity: opens after ``start`` seconds of voice (with no more than 40 ms of silence between), closes after
     ``hangover`` seconds without. Clicks shorter than ``start`` do not open it."""
+
+    __slots__ = ("_began", "_silence", "_start", "_tell", "_voiced", "open")
 
     def __init__(
         self, line: HeardLine, clock: Clock, start: float, hangover: float, tell: Callable[[Edge], None]

@@ -71,6 +71,12 @@ class Listener:
     microsecond for a frame inside a word or inside silence.
     """
 
+    __slots__ = (
+        "_event", "_gate", "_given", "_habits", "_known", "_line", "_on_partial", "_on_segment", "_on_turn",
+        "_on_voice", "_quiet", "_segmented", "_settled", "_shown", "_speech", "_unlooked", "_value", "_word",
+        "_wordless", "_words",
+    )  # fmt: skip
+
     def __init__(
         self,
         speech: SpeechCode,
