@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from echostack.language import format_text
 from echostack.language.scenario import Hears, Holds, Sees, Written
 from echostack.testing.bench import Bench
 
@@ -81,3 +82,9 @@ def test_a_behaviour_has_the_case_and_its_neighbours_and_asserts_exact_times(num
         and any(getattr(e, key, None) is not None for key in ("at", "starts", "stops", "seconds"))
     ]
     assert exact, f"{BEHAVIOURS[number]}: no time is asserted"
+
+
+@pytest.mark.parametrize("path", sorted(HERE.glob("*.echo")), ids=lambda path: path.stem)
+def test_scenarios_are_in_the_common_style(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert format_text(text, path.name) == text
