@@ -163,6 +163,12 @@ def _frames(pieces: list[Piece], size: int) -> Iterator[tuple[bytes, str]]:
     room = size
     for value, count in pieces:
         while count:
+            if not held and count >= size:
+                pcm = coded(value, size)
+                for _ in range(count // size):
+                    yield pcm, ""
+                count %= size
+                continue
             taken = min(count, room)
             held.append((value, taken))
             count, room = count - taken, room - taken

@@ -59,6 +59,8 @@ class SpeechCode:
         self._words: dict[int, SpokenWord] = {}
         self._next = _FIRST
         self._names: dict[str, str] = {}
+        self.read_last: tuple[AudioFrame, tuple[tuple[int, int], ...]] | None = None
+        """The frame that was read last, and the runs of samples in it: each value and how many samples have it."""
 
     def number(self, word: SpokenWord) -> int:
         """A number for ``word``, new for every word that is spoken."""

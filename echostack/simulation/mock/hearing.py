@@ -75,7 +75,11 @@ class HeardLine:
     def _decode(self, frame: AudioFrame) -> None:
         self._pcm, self._rate, self._channels, self._track = frame.pcm, frame.rate, frame.channels, frame.track
         self.seconds = frame.seconds
-        self._runs = read_frame(frame, self._speech)
+        # A frame that several nodes hear is one object, and is read once.
+        last = self._speech.read_last
+        if last is None or last[0] is not frame:
+            last = self._speech.read_last = frame, read_frame(frame, self._speech)
+        self._runs = last[1]
 
     def _early(self, start: float) -> float:
         """Where a frame begins that cannot have been spoken where its arrival puts it."""
