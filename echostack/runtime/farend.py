@@ -57,6 +57,7 @@ class FarEnd:
         self._frames: deque[_Frame] = deque()
         self._anchor_time = 0.0
         self._anchor_place = 0
+        self._stood_since = 0.0  # when playing had reached the anchor's place, before it went on there
         self._told = 0
         self._reports = False
 
@@ -107,6 +108,7 @@ class FarEnd:
             raise SinkFailed(error) from error
         if self.played >= self.written:
             # Nothing was being played, so this frame begins to sound now.
+            self._stood_since = self.time_of(self.written)
             self._anchor_time, self._anchor_place = self._clock.now(), self.written
         start = self.written
         self.written += self.format.samples(pcm)
@@ -139,6 +141,12 @@ class FarEnd:
         if self._reports:
             return self._clock.now()
         return self._anchor_time + (place - self._anchor_place) / self.format.rate
+
+    def end_of(self, place: int) -> float:
+        """When the last sample before ``place`` was over; where playing stood still there, before it went on."""
+        if self._reports or place != self._anchor_place:
+            return self.time_of(place)
+        return self._stood_since
 
     def wait_for(self, place: int) -> float:
         """Seconds until playing reaches ``place``; for a far end that reports itself, until it is worth asking."""

@@ -278,7 +278,7 @@ class Playout:
     def _report_cut(self, utterance: Utterance) -> None:
         samples = self._heard_samples(utterance)
         if samples and utterance.start is not None:
-            self._report(utterance, samples, self._far.time_of(utterance.start + samples), cut=True)
+            self._report(utterance, samples, self._far.end_of(utterance.start + samples), cut=True)
 
     def _report(self, utterance: Utterance, samples: int, end: float, *, cut: bool) -> None:
         began = utterance.began if utterance.began is not None else end
@@ -352,7 +352,7 @@ class Playout:
         self._utterances.popleft()
         self._chunks -= len(utterance.chunk_ends)
         self._protected -= not utterance.interruptible
-        end = self._clock.now() if utterance.start is None else self._far.time_of(utterance.start + utterance.written)
+        end = self._clock.now() if utterance.start is None else self._far.end_of(utterance.start + utterance.written)
         self._report(utterance, utterance.written, end, cut=False)
 
     def _write(self) -> None:

@@ -625,3 +625,17 @@ async def test_what_was_cut_is_released_in_the_background() -> None:
         assert s.playout._graves
         await s.clock.sleep(0.1)
         assert s.playout._graves == []
+
+
+@virtual
+async def test_speech_that_is_cut_where_it_goes_on_was_over_when_it_paused() -> None:
+    async with stage() as s:
+        s.say("u", numbered(0, RATE))
+        await s.clock.sleep(0.4)
+        s.playout.suspend()
+        await s.clock.sleep(1.5)
+        s.playout.resume()
+        for _ in range(3):  # the pacer writes on
+            await asyncio.sleep(0)
+        s.playout.cut()
+        assert [(h.cut, h.seconds, round(h.end, 6)) for h in s.finished] == [(True, 0.4, 0.4)]
