@@ -43,7 +43,7 @@ check: $(READY) ## the same without the tests, and the shipped .echo files
 fmt: $(READY) ## bring the code and the shipped .echo files into their one form
 	@$(BIN)/ruff check -q --fix --exit-zero .
 	@$(BIN)/ruff format -q .
-	@find graphs playbooks examples -name '*.echo' -exec $(BIN)/echostack fmt {} +
+	@find graphs playbooks examples tests/behaviours -name '*.echo' -exec $(BIN)/echostack fmt {} +
 
 # With the engine that comes along, so that the pictures are the same bytes on every machine.
 render: $(READY) ## draw the shipped .echo files again: graphs/*.svg, and the examples in docs/pictures/
@@ -55,9 +55,11 @@ render: $(READY) ## draw the shipped .echo files again: graphs/*.svg, and the ex
 bench: $(READY) ## run every script in benchmarks/; prints medians and ratios
 	@$(BIN)/python -m benchmarks
 
-docs: $(READY) ## write again the pages that come out of the code
+docs: $(READY) ## write again what comes out of the code: schemas, connectors, the messages of findings
 	@$(BIN)/echostack schema > docs/echo.schema.json
 	@$(BIN)/echostack schema --scenarios > docs/scenarios.schema.json
+	@$(BIN)/python -m echostack.connectors.reference docs/connectors.md
+	@$(BIN)/python -m tests.diagnostics.pages --update
 
 clean: ## remove what was made here, .venv included
 	@rm -rf $(VENV) $(OUT) out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
