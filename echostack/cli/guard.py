@@ -18,12 +18,10 @@ from typing import TextIO, TypeVar
 
 import typer
 
-from echostack.core.errors import EchoStackError, InvalidFile, UsageError
+from echostack.core.errors import TRACEBACK, EchoStackError, InvalidFile, UsageError
+from echostack.core.raised import told
 
 OK, FINDINGS, USAGE, FAULT, INTERRUPTED, NO_READER = 0, 1, 2, 70, 130, 141
-TRACEBACK = "ECHOSTACK_TRACEBACK"
-"""The environment variable that asks for the traceback of an unexpected error."""
-
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 R = TypeVar("R")
@@ -45,6 +43,9 @@ def guarded(work: Callable[[], R]) -> R:
         if _foreign(error):
             raise
         raise typer.Exit(tell(error)) from None
+    except SystemExit as error:  # no command ends so: a plugin or a connector did
+        _say(f"somebody's code ended the process: {told(error)}")
+        raise typer.Exit(FAULT) from None
 
 
 @contextlib.contextmanager

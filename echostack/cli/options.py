@@ -26,15 +26,8 @@ def registry(plugins: list[str] | None, *, functions: bool = False) -> Registry:
     functions: one that declares no connector will do, for its functions.
     """
     from echostack.api import default_registry
-    from echostack.core.errors import EchoStackError, UsageError
 
     here = str(Path.cwd())
     if plugins and here not in sys.path:
         sys.path.insert(0, here)
-    try:
-        return default_registry(plugins or (), functions=functions)
-    except EchoStackError:
-        raise
-    except Exception as error:  # somebody's module ran; --plugin names it
-        kind = type(error).__name__
-        raise UsageError(f"--plugin {', '.join(plugins or ())}: importing it failed: {kind}: {error}") from error
+    return default_registry(plugins or (), functions=functions)

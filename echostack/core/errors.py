@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from echostack.core.diagnostic import Diagnostic
     from echostack.core.span import Source
+
+TRACEBACK: Final = "ECHOSTACK_TRACEBACK"
+"""The environment variable that asks for the traceback of an unexpected error."""
 
 
 class EchoStackError(Exception):

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from echostack.core.errors import InvalidConnector, UsageError
+from echostack.core.errors import EchoStackError, InvalidConnector, UsageError
 from echostack.core.kinds import KindSpec, Payload
 from echostack.core.payloads import BUILTIN
+from echostack.core.raised import raised_at, told
 from echostack.registry.declare import SPEC, spec_of
 from echostack.registry.spec import ConnectorSpec
 
@@ -51,12 +52,20 @@ class Registry:
         return self
 
     def add_module(self, module: str, *, functions: bool = False) -> Registry:
-        """Import ``module`` and add every connector that stands in it (``--plugin``). UsageError if it cannot be, or
-        there is none; with ``functions`` a module without connectors will do, for the functions that it has."""
+        """Import ``module`` and add every connector that stands in it (``--plugin``). UsageError if it cannot be,
+        whatever it raises, or there is none; with ``functions`` a module without connectors will do, for the functions
+        that it has. InvalidConnector for one that is declared wrongly."""
+        if not all(part.isidentifier() for part in module.split(".")):
+            raise UsageError(f"the plugin module {module!r} cannot be imported: write its name, such as my.connectors")
         try:
             loaded = importlib.import_module(module)
-        except ImportError as error:
-            raise UsageError(f"the plugin module {module!r} cannot be imported: {error}") from error
+        except EchoStackError:
+            raise
+        except ModuleNotFoundError as error:
+            place = f" ({raised_at(error)})" if error.name != module.partition(".")[0] else ""
+            raise UsageError(f"the plugin module {module!r} cannot be imported: {error}{place}") from error
+        except (Exception, SystemExit) as error:  # somebody's code ran
+            raise UsageError(f"the plugin module {module!r} cannot be imported: {told(error)}") from error
         found = [v for v in vars(loaded).values() if isinstance(getattr(v, SPEC, None), ConnectorSpec)]
         if not found and not functions:
             raise UsageError(f"the plugin module {module!r} declares no connector")

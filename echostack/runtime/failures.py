@@ -76,13 +76,15 @@ class Failures:
 
 
 def describe(error: BaseException) -> str:
-    """The error in words: its message, with its class where the message alone would not say enough."""
+    """The error in words: its message, with its class where the message alone would not say enough, and its notes."""
     text = str(error).strip()
     if isinstance(error, ConnectorFailure | InDoubt) and text:
         return text
     if isinstance(error, TimeoutError):
         return text or "no answer within its time"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    words = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    notes = "; ".join(note for note in getattr(error, "__notes__", ()) if note)
+    return f"{words} ({notes})" if notes else words
 
 
 def plain_payload(payload: Payload) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from echostack.runtime.probe import Probe
 from echostack.simulation.outcome import Outcome
 from echostack.simulation.run import simulate
 from echostack.testing.files import ScenarioSource, read_tests
-from echostack.testing.result import Result, Status, Told, told
+from echostack.testing.result import Result, Status, Told, told, unexpected
 
 
 class Bench:
@@ -99,11 +99,17 @@ class Bench:
             return Result(*head, Status.ERROR, findings=error.diagnostics, sources=tuple(error.sources.values()))
         except EchoStackError as error:
             return Result(*head, Status.ERROR, took=took(), failures=(Told(str(error), scenario.span),))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a fault ends this scenario, not the others
+            return Result(*head, Status.ERROR, took=took(), failures=(unexpected(error, scenario.span),))
         status = Status.PASSED if outcome.ok else Status.FAILED
         seconds = took()
         recorded = ""
         if record is not None and not outcome.ok:
-            recorded = self._record(path, scenario, seed, record)
+            try:
+                recorded = self._record(path, scenario, seed, record)
+            except (EchoStackError, OSError) as error:
+                lost = Told(f"the call was not recorded: {error}")
+                return Result(*head, status, outcome.seconds, seconds, (*told(outcome), lost))
         return Result(*head, status, outcome.seconds, seconds, told(outcome), recorded=recorded)
 
     def answers(self, scenario: Scenario) -> dict[str, Callable[..., Any]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from echostack.core import raised
 from echostack.core.diagnostic import Diagnostic
+from echostack.core.errors import TRACEBACK
 from echostack.core.span import Source, Span
 from echostack.simulation.expect import failure_timeline
 from echostack.simulation.outcome import Outcome
@@ -76,3 +80,11 @@ class Result:
 def told(outcome: Outcome) -> tuple[Told, ...]:
     """The failures of a call, with the part of it that each is about."""
     return tuple(Told(f.what, f.span, f.at, f.help, failure_timeline(outcome, f)) for f in outcome.failures)
+
+
+def unexpected(error: BaseException, span: Span) -> Told:
+    """An error that nobody raised on purpose: what it was and where it came from, its traceback when asked for."""
+    what = f"an unexpected {raised.told(error)}"
+    if os.environ.get(TRACEBACK):
+        return Told("\n".join([what, *"".join(traceback.format_exception(error)).rstrip().split("\n")]), span)
+    return Told(what, span, help=f"{TRACEBACK}=1 shows the way to it")

@@ -135,3 +135,92 @@ def test_settings_and_environment_are_the_scenarios_own(shop: Path, monkeypatch:
     told = {name: bench.result(Path("greeting.echo"), name).failures for name in scenarios("greeting.echo")}
     assert [told[name] for name in ("default", "given", "set")] == [(), (), ()]
     assert [t.what for t in told["lacking"]] == ["faq.agent takes `{env: NONE}`, and the scenario's `env` has no NONE"]
+
+
+def replying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> Bench:
+    """A bench with a plugin of ``source``, whose function ``reply`` answers for the agent of ``asked.echo``."""
+    monkeypatch.chdir(write(tmp_path, shop=SHOP, asked=ASKED))
+    (tmp_path / "replying.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "replying", raising=False)
+    return Bench(["replying"])
+
+
+ASKED = """\
+graph: shop.echo
+tests:
+  - name: is answered
+    connectors: {faq.agent: {answers: reply}}
+    caller: [say: When are you open?, pause: 2s, hang_up: true]
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("def reply(payload, simulator):\n    raise KeyError('hours')\n", "KeyError: 'hours' (replying.py:2)"),
+        (
+            "import json\ndef reply(payload, simulator):\n    return json.loads('{')\n",
+            "JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1) "
+            "(replying.py:3)",
+        ),
+        (
+            "def reply(payload, simulator):\n    yield 'a'\n    1 / 0\n",
+            "ZeroDivisionError: division by zero (replying.py:3)",
+        ),
+        (
+            "import sys\ndef reply(payload, simulator): sys.exit(3)\n",
+            "RuntimeError: it ends the process (SystemExit: 3 (replying.py:2))",
+        ),
+    ],
+)
+def test_a_function_that_fails_is_named_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, told: str
+) -> None:
+    bad = replying(tmp_path, monkeypatch, source).result(Path("asked.echo"), "is answered")
+    assert bad.status is Status.FAILED
+    assert any(failure.what.endswith(f"and no fault was scripted: {told}") for failure in bad.failures), bad.failures
+
+
+def test_a_function_that_cannot_be_called_so_is_told_before_the_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = replying(tmp_path, monkeypatch, "\ndef reply(payload):\n    return 'x'\n")
+    bad = bench.result(Path("asked.echo"), "is answered")
+    assert (bad.status, [failure.what for failure in bad.failures]) == (
+        Status.ERROR,
+        [
+            "asked.echo:4:18: reply (replying.py:2) cannot be asked: write it as reply(payload, simulator), "
+            "which is how it is called"
+        ],
+    )
+
+
+@pytest.mark.parametrize("raised", [TypeError("torn"), SystemExit(3), RecursionError()])
+def test_an_error_that_nobody_expected_fails_one_scenario_and_says_how_to_see_more(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException
+) -> None:
+    def broken(*args: object, **options: object) -> None:
+        raise raised
+
+    bench = Bench()
+    monkeypatch.delenv("ECHOSTACK_TRACEBACK", raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("echostack.testing.bench.simulate", broken)
+        (failure,) = (bad := bench.result(shop, "asks for the hours")).failures
+        assert bad.status is Status.ERROR
+        assert failure.what.startswith(f"an unexpected {type(raised).__name__}")
+        assert "test_bench.py:" in failure.what
+        assert failure.help == "ECHOSTACK_TRACEBACK=1 shows the way to it"
+        patch.setenv("ECHOSTACK_TRACEBACK", "1")
+        (failure,) = bench.result(shop, "asks for the hours").failures
+        assert "Traceback (most recent call last):" in failure.what.split("\n")
+    assert bench.result(shop, "asks for the hours").ok
+
+
+def test_a_recording_that_cannot_be_written_loses_no_result(shop: Path, tmp_path: Path) -> None:
+    (tmp_path / "full").write_text("no folder")
+    bad = Bench().result(shop, "wants lunch", record=tmp_path / "full")
+    assert (bad.status, bad.recorded) == (Status.FAILED, "")
+    assert bad.failures[-1].what.startswith("the call was not recorded: ")
+    assert len(bad.failures) == 2

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from echostack.core.errors import UsageError
+from echostack.core.errors import ConnectorFailure, InDoubt, UsageError
 from echostack.core.events import Event
 from echostack.core.kinds import Payload
+from echostack.core.raised import raised_at, shown, told
 from echostack.language.scenario import Script
 from echostack.registry import ConnectorSpec, Out, Simulator
+from echostack.simulation.guards import NotVirtual
 from echostack.simulation.scripts import Given, Placed, text_given
 from echostack.simulation.world import Answers, World
 
@@ -31,7 +34,7 @@ class Answerer:
         """What is answered to ``event``: the same again for another try of the same one."""
         if self._last is not None and self._last[0] == event.seq:
             return self._last[1]
-        answer = self._function(event.payload, self.simulator)
+        answer = self._ask(event.payload)
         if inspect.isawaitable(answer):
             return self._awaited(event, answer)
         return self._kept(event, answer)
@@ -44,7 +47,7 @@ class Answerer:
 
     def reply(self, payload: Payload) -> Given:
         """The same for a payload by itself, at once. UsageError for an async function."""
-        answer = self._function(payload, self.simulator)
+        answer = self._ask(payload)
         if inspect.isawaitable(answer):
             if inspect.iscoroutine(answer):
                 answer.close()
@@ -59,7 +62,13 @@ class Answerer:
         self._last = snapshot
 
     async def _awaited(self, event: Event, answer: Awaitable[Any]) -> Given:
-        return self._kept(event, await answer)
+        with _told_where():
+            found = await answer
+        return self._kept(event, found)
+
+    def _ask(self, payload: Payload) -> Any:
+        with _told_where():
+            return self._function(payload, self.simulator)
 
     def _kept(self, event: Event, answer: Any) -> Given:
         given = self._given(answer)
@@ -74,7 +83,9 @@ class Answerer:
         if isinstance(answer, Payload | Out):
             return Given((self._placed(answer),))
         if isinstance(answer, Iterable) and not isinstance(answer, bytes | dict):
-            items = [self._given(item) for item in answer]
+            with _told_where():  # a generator's own code runs here
+                listed = list(answer)
+            items = [self._given(item) for item in listed]
             outputs = tuple(placed for given in items for placed in given.outputs)
             return Given(
                 outputs, in_kinds=tuple(placed for given in items for placed in given.in_kinds or given.outputs)
@@ -101,4 +112,29 @@ def answerer(spec: ConnectorSpec, script: Script, world: World) -> Answerer:
             f"{script.span}: there is no function {script.answers!r} to answer for {script.node or spec.name}: "
             f"name the plugin that has it (--plugin MODULE); known are {has}"
         )
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError:
+        code = getattr(inspect.unwrap(function), "__code__", None)
+        place = f" ({shown(code.co_filename)}:{code.co_firstlineno})" if code is not None else ""
+        raise UsageError(
+            f"{script.span}: {script.answers}{place} cannot be asked: "
+            f"write it as {script.answers}(payload, simulator), which is how it is called"
+        ) from None
+    except ValueError:  # written in C, and says nothing of what it takes
+        pass
     return Answerer(spec, script, function)
+
+
+@contextmanager
+def _told_where() -> Iterator[None]:
+    """What a plugin's function raises carries its file and line as a note, which the failure's message then tells."""
+    try:
+        yield
+    except (ConnectorFailure, InDoubt, TimeoutError, NotVirtual):  # raised on purpose, or with a place of its own
+        raise
+    except Exception as error:
+        error.add_note(raised_at(error))
+        raise
+    except SystemExit as error:
+        raise RuntimeError(f"it ends the process ({told(error)})") from None
