@@ -1,6 +1,6 @@
 """The connectors of the calls in this folder that EchoStack does not ship: manifests, simulated from what they declare.
 
-A scenario says what each of them replies and how long it takes, so that none of them has code that runs in a call.
+A scenario says what each of them replies. Most have no code of their own; what has some says so by what it does.
 """
 
 from __future__ import annotations
@@ -43,15 +43,6 @@ class Line:
         yield
 
 
-@connector("ingress.chat")
-class Chat:
-    """A line of messages."""
-
-    async def run(self) -> AsyncIterator[Text | ToolCall | Data]:
-        raise NOT_HERE
-        yield
-
-
 class ModelSettings(ConnectorSettings):
     """How the model speaks."""
 
@@ -87,12 +78,6 @@ async def model(
     """A language model: answers sentence by sentence, and asks for tools."""
     raise NOT_HERE
     yield
-
-
-@connector("whole.agent", latency=Latency(300, 300), network=True, guessable=True)
-async def whole(text: Text) -> AgentMessage:
-    """A model that answers with whole messages."""
-    raise NOT_HERE
 
 
 class VoiceSettings(ConnectorSettings):
@@ -162,12 +147,6 @@ class SlowDoor:
 
     def __call__(self, text: Text) -> Data:
         return Data("passed", {"text": text.text})
-
-
-@connector("look.tool", latency=Latency(500, 500), network=True)
-async def look(call: ToolCall) -> ToolResult:
-    """Looks something up, and changes nothing."""
-    raise NOT_HERE
 
 
 @connector("slow.stage", latency=Latency(30, 30), network=True)
