@@ -63,9 +63,16 @@ class Index:
         self._effects: dict[int, list[int]] | None = None
         try:
             self._file = self._path.open("rb")
-            self._read()
         except OSError as error:
             raise RecordingError(f"{self._path}: {error.strerror or error}") from error
+        try:
+            self._read()
+        except OSError as error:
+            self.close()
+            raise RecordingError(f"{self._path}: {error.strerror or error}") from error
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Index:
         return self

@@ -42,7 +42,7 @@ class Comparison:
         after = self._side(parting, self._after, parting.after, {}, self._events)
         return First(parting.time, _what(parting, self.exact), before, after, self._why(parting))
 
-    def counts(self, until: float) -> dict[str, tuple[int, int]]:
+    def counts(self) -> dict[str, tuple[int, int]]:
         """Events by name where their number differs; audio of a real call is cut as it comes, and is not counted."""
         before, after = self._before.counts(), self._after.counts()
         names = [n for n in [*before, *(n for n in after if n not in before)] if self.exact or "audio_" not in n]
@@ -94,14 +94,33 @@ class Comparison:
         found = [f"{node}: {self._cast.changed[node]}" for node in nodes if node in self._cast.changed]
         found += [f"{node}: it is gone" for node in nodes if node in self._cast.gone]
         edges = changed_edges(self._recording.header, self._plan)
-        return (*found, *(line for line, ends in edges if any(end in nodes for end in ends)))
+        found += [line for line, ends in edges if any(end in nodes for end in ends)]
+        return tuple(found or changed_lines(self._recording, self._plan))
 
 
-def graph_changes(header: Header, plan: Plan, cast: Cast) -> tuple[str, ...]:
-    """What differs between the recorded graph and ``plan``: nodes, then edges."""
+def graph_changes(recording: Recording, plan: Plan, cast: Cast) -> tuple[str, ...]:
+    """What differs between the recorded graph and ``plan``: nodes, then edges; where these are the same (when an
+    interruption holds has changed, say), lines of the files."""
+    header = recording.header
     nodes = [f"{node}: {why}" for node, why in cast.changed.items()]
     nodes += [f"{node}: it is gone" for node in cast.gone]
-    return (*nodes, *(line for line, _ in changed_edges(header, plan)))
+    found = (*nodes, *(line for line, _ in changed_edges(header, plan)))
+    return found or tuple(changed_lines(recording, plan))
+
+
+def changed_lines(recording: Recording, plan: Plan) -> list[str]:
+    """Lines of the opened file that the recorded one has not, and the other way round; none of a copy that is not
+    what ran, because something in it is masked."""
+    path, header = recording.graph, recording.header
+    documents = plan.checked.graph.documents
+    if path is None or header.files[0].masked or not documents:
+        return []
+    try:
+        before = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # the comparison does without
+        return []
+    compared = difflib.unified_diff(before, documents[0].source.text.splitlines(), n=0, lineterm="")
+    return [line for line in compared if line[:1] in "+-" and line[:3] not in ("+++", "---") and line[1:].strip()]
 
 
 def changed_edges(header: Header, plan: Plan) -> list[tuple[str, tuple[str, str]]]:

@@ -82,8 +82,8 @@ class CourseProbe:
 
     wants_audio = True  # as a recorder does: an egress that is watched writes in smaller pieces
 
-    def __init__(self, *, redacted: bool) -> None:
-        self.course = Course()
+    def __init__(self, *, redacted: bool, until: float) -> None:
+        self.course, self._until = Course(), until
         self.events: dict[int, Event] = {}
         self._redacted = redacted
 
@@ -94,6 +94,8 @@ class CourseProbe:
         """Nothing to prepare."""
 
     def event(self, event: Event) -> None:
+        if event.time > self._until:
+            return  # the recording does not tell of it
         payload: Payload = event.payload
         spec = payload.__kind__
         if not spec.audio:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
@@ -47,9 +48,11 @@ class Player:
         breaks = [(failed.time, node, failed) for node, found in tape.breaks.items() for failed in found]
         self._items: list[tuple[float, str, EventEntry | Failed | None]] = [
             *((e.time, tape.lines.get(e.node, e.node), e) for e in tape.timed), *breaks,
-            (tape.until if tape.hung_up else tape.line_ends, "", None),
+            (tape.end, "", None),
         ]  # fmt: skip
         self._items.sort(key=lambda item: item[0])  # stable: what happened at one instant keeps its order
+        self._left = Counter(node for _, node, _ in self._items)
+        self._given: dict[str, asyncio.Event] = {}
         self._next = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -58,6 +61,11 @@ class Player:
         self._emits[node] = emit
         if broken is not None:
             self._broken[node] = broken
+
+    async def all_given(self, node: str) -> None:
+        """Wait until everything that was recorded of ``node`` has been given."""
+        if self._left[node]:
+            await self._given.setdefault(node, asyncio.Event()).wait()
 
     def understood(self, speech: SpeechCode) -> None:
         """Mark the caller's frames with the words that the recording's recogniser heard, for simulated listeners."""
@@ -110,6 +118,7 @@ class Player:
         while self._next < len(items) and items[self._next][0] <= now + _HAIR:
             _, node, item = items[self._next]
             self._next += 1
+            self._left[node] -= 1
             if item is None:
                 self._end()
             elif isinstance(item, Failed):
@@ -118,6 +127,8 @@ class Player:
                     broken(failure_of(item))
             else:
                 self._give(node, item)
+            if not self._left[node] and node in self._given:
+                self._given[node].set()
         self._arm()
 
     def _end(self) -> None:
@@ -173,6 +184,7 @@ class HeardStream:
     """A listener that runs as long as the call, and gives what it gave; what it is handed now changes nothing."""
 
     def __init__(self, node: str, player: Player, emit: Emit) -> None:
+        self._node, self._player = node, player
         self._over: asyncio.Future[None] | None = None
         player.carries(node, emit, self._break)
 
@@ -180,10 +192,11 @@ class HeardStream:
         """The caller's words outlive an interruption."""
 
     async def run(self, inbox: Any) -> AsyncIterator[Payload]:
-        """Take everything to the end of ``inbox``; fail when the recorded one did."""
+        """Take everything to the end of ``inbox``, and stay for what was said after it; fail when the recorded one did."""
         over = self._over = asyncio.get_running_loop().create_future()
         async with Alongside(_taken(inbox, over)):
             await over
+        await self._player.all_given(self._node)
         nothing: tuple[Payload, ...] = ()
         for payload in nothing:
             yield payload

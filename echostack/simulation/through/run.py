@@ -65,7 +65,8 @@ def through(
     played = cast(header, plan, real)
     tape = Tape(recording, plan, played, registry)
     before = recorded_course(recording, played.lines, registry)
-    course = CourseProbe(redacted=header.redacted)
+    until = float("inf") if tape.ended else tape.until
+    course = CourseProbe(redacted=header.redacted, until=until)
     counts = {name: Count() for name, part in played.parts.items() if part is Part.ANSWERS}
     held: list[Session] = []
     unknown: dict[str, int] = {}
@@ -88,9 +89,8 @@ def through(
         for effect in stats.effects:
             after.writes[effect.node] = after.writes.get(effect.node, 0) + 1
     comparison = Comparison(recording, plan, played, before, after, course.events, registry)
-    until = float("inf") if tape.ended else tape.until
     return Difference(
-        graph_changes(header, plan, played),
+        graph_changes(recording, plan, played),
         played.parts,
         {name: (c.known, c.unknown, c.cut) for name, c in counts.items()},
         played.changed,
@@ -98,7 +98,7 @@ def through(
         comparison.exact,
         tape.until,
         (sum(map(len, before.moments.values())), sum(map(len, after.moments.values()))),
-        comparison.counts(until),
+        comparison.counts(),
         comparison.talk(),
         (tuple(before.voice), tuple(after.voice)),
         pairs(before.writes, after.writes.items()),

@@ -12,6 +12,7 @@ from echostack.core.payloads import AudioFrame
 from echostack.core.span import Span
 from echostack.plan import Plan
 from echostack.recording import EventEntry, Recording
+from echostack.recording.redact import redact_text
 from echostack.registry import Form, Registry
 from echostack.simulation.through.content import key_of, recorded_content
 from echostack.simulation.through.parts import Cast, Part
@@ -19,6 +20,7 @@ from echostack.simulation.through.parts import Cast, Part
 PLACE = Span("<recording>", 1, 1, 1, 1)
 _ENGINE = "(the engine)"
 _CONTROL = ("control.", "error.")
+_BY_ITSELF = "the sources ended"
 _FAILS = ("exception", "timeout", "retried", "failed_over")
 _ALREADY = "failed after its answer had begun: "
 _OWN_ENDS = ("", "recogniser", "message")
@@ -79,6 +81,7 @@ class Tape:
         self.causes: set[int] = set()
         self.breaks: dict[str, list[Failed]] = defaultdict(list)
         self.until, self.ended, self.asked_to_end = 0.0, "", False
+        self.gone: float | None = None
         self.lines = cast.lines
         self.line_ends = 0.0
         self._answers: dict[str, dict[bytes, list[Answer]]] = {}
@@ -114,9 +117,11 @@ class Tape:
                 self._failed(entry, given, hears)
             elif kind == "committed":
                 commits[str(entry.data.get("scope", ""))].append(entry.time)
+                if entry.data.get("cause") == "hang up":
+                    self.gone = entry.time
             elif kind == "call_ended":
                 if entry.name == "control.call.call_ended":
-                    self.ended = str(entry.data.get("reason", "")) or "the sources ended"
+                    self.ended = str(entry.data.get("reason", "")) or _BY_ITSELF
                 else:
                     self.asked_to_end = True
             if not _is_audio(kind) or (entry.node, entry.port, kind) in wanted:
@@ -125,6 +130,8 @@ class Tape:
                 self._texts.append(entry)
         quiet = continues and self.until - continues > _SILENCE
         self.line_ends = max(carries, continues) if quiet else self.until
+        if not self.ended:
+            self.line_ends = self.until + _SILENCE  # nobody knows what came next, and nothing of it is compared
         scopes = {s.id: s.name for s in header.scopes}
         heads = {n.id: n for n in header.nodes}
         end = recording.end
@@ -152,7 +159,14 @@ class Tape:
     @property
     def hung_up(self) -> bool:
         """Whether somebody outside the graph ended the call."""
-        return bool(self.ended) and self.ended != "the sources ended" and not self.asked_to_end
+        return bool(self.ended) and self.ended not in (_BY_ITSELF, redact_text(_BY_ITSELF)) and not self.asked_to_end
+
+    @property
+    def end(self) -> float:
+        """When the lines end: at the hang-up, or when nothing more comes on them."""
+        if not self.hung_up:
+            return self.line_ends
+        return self.until if self.gone is None else self.gone
 
     def words(self) -> list[tuple[float, float, str]]:
         """What the caller said, word for word, as one of the recognisers heard it: from when to when (seconds)."""
