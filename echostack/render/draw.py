@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from pathlib import Path
 
 from echostack.core.errors import UsageError
@@ -29,11 +32,31 @@ def draw(picture: Picture, form: str, *, prefer: str = SYSTEM) -> bytes:
 
 
 def save(picture: Picture, path: Path | str, *, prefer: str = SYSTEM) -> Path:
-    """Draw into ``path``, in the format of its ending (`.svg`, `.png`, `.dot`, `.mmd`); returns the path."""
+    """Draw into ``path``, in the format of its ending (`.svg`, `.png`, `.dot`, `.mmd`); returns the path.
+
+    A picture that stands there is replaced when the new one is whole. UsageError when it cannot be written.
+    """
     path = Path(path)
     data = draw(picture, path.suffix.removeprefix(".").lower() or "no ending", prefer=prefer)
     try:
-        path.write_bytes(data)
+        _replace(path.resolve(), data)
     except OSError as error:
-        raise UsageError(f"the picture cannot be written to {path}: {error.strerror}") from error
+        remedy = f"make the folder {path.parent} first" if error.errno == errno.ENOENT else "name another place"
+        raise UsageError(f"the picture cannot be written to {path}: {error.strerror}; {remedy}") from error
     return path
+
+
+def _replace(target: Path, data: bytes) -> None:
+    """Write beside ``target`` and rename, so that a full disk leaves what was there; a device is written to itself."""
+    if target.exists() and not target.is_file():
+        target.write_bytes(data)
+        return
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(data)
+        if target.exists():
+            beside.chmod(stat.S_IMODE(target.stat().st_mode))
+        beside.replace(target)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise

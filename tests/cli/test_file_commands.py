@@ -211,3 +211,10 @@ def test_a_plugin_beside_the_caller_is_known(echostack: Run, tmp_path: Path) -> 
     assert echostack("check", "loud.echo").returncode == 1
     assert echostack("check", "loud.echo", "--plugin", "mine").returncode == 0
     assert echostack("check", "loud.echo", "--plugin", "none").returncode == 2
+
+
+def test_a_demo_into_a_file_is_told_to_name_a_folder(echostack: Run, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    done = echostack("demo", "--out", "taken")
+    assert (done.returncode, done.stderr) == (2, "echostack: --out taken: this is a file; name a folder\n")
+    assert (tmp_path / "taken").read_text() == "mine"

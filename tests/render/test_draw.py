@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -174,3 +175,29 @@ def test_a_picture_of_two_thousand_nodes_is_written_as_text_in_order() -> None:
     drawn: Picture = picture(graph(nodes, [edge(f"n{i}", f"n{i + 1}", i) for i in range(1_999)]))
     source = draw(drawn, "dot").decode()
     assert source.index('"node n7"') < source.index('"node n1999"')
+
+
+def test_a_picture_that_cannot_be_written_whole_leaves_the_one_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "x.dot"
+    save(picture(small()), out)
+    whole = out.read_bytes()
+    out.chmod(0o640)
+    write = Path.write_bytes
+
+    def on_a_full_disk(path: Path, data: bytes) -> int:
+        write(path, data[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", on_a_full_disk)
+        with pytest.raises(UsageError) as told:
+            save(picture(small()), out)
+    assert str(told.value) == (f"the picture cannot be written to {out}: No space left on device; name another place")
+    assert out.read_bytes() == whole
+    save(picture(small()), out)
+    assert (out.read_bytes(), out.stat().st_mode & 0o777) == (whole, 0o640)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.dot"]
+    with pytest.raises(UsageError, match=f"No such file or directory; make the folder {tmp_path / 'nodir'} first$"):
+        save(picture(small()), tmp_path / "nodir" / "x.dot")

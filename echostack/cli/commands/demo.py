@@ -29,9 +29,12 @@ def demo(
     from echostack.cli.scripted_caller import Cue, ScriptedCaller
     from echostack.cli.transports import with_files, with_program
     from echostack.connectors.piper_voice import shared_voice
+    from echostack.core.errors import UsageError
     from echostack.render import picture, save
     from echostack.resources import folder
 
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out}: this is a file; name a folder")
     log_to_stderr(False)
     shared_voice("joe").load()  # before anything else, to say at once which package is missing
     out.mkdir(parents=True, exist_ok=True)
