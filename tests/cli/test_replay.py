@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -142,7 +143,7 @@ def test_export(echostack: Run, call: Path, tmp_path: Path) -> None:
             slices.setdefault((e["pid"], e["tid"]), []).append((e["ts"], e["ts"] + e["dur"]))
     for row in slices.values():  # what overlaps on one row would be drawn wrongly
         row.sort()
-        assert all(before[1] <= after[0] for before, after in zip(row, row[1:], strict=False))
+        assert all(before[1] <= after[0] for before, after in pairwise(row))
     arrows = [e["id"] for e in events if e["ph"] in "sf"]
     assert sorted(arrows[::2]) == sorted(arrows[1::2])
 

@@ -192,7 +192,7 @@ class HeardStream:
         """The caller's words outlive an interruption."""
 
     async def run(self, inbox: Any) -> AsyncIterator[Payload]:
-        """Take everything to the end of ``inbox``, and stay for what was said after it; fail when the recorded one did."""
+        """Take everything to the end of ``inbox``, and stay for what was said after it; fail when it did then."""
         over = self._over = asyncio.get_running_loop().create_future()
         async with Alongside(_taken(inbox, over)):
             await over

@@ -80,5 +80,5 @@ def test_a_node_that_is_to_be_real_must_be_there(tmp_path: Path) -> None:
 
 
 def test_a_graph_without_an_ingress_cannot_be_called(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="^nobody can call this graph"):
+    with pytest.raises(UsageError, match=r"^nobody can call this graph"):
         again(recorded(tmp_path / "a.rec"), "echostack: 1\npipeline:\n  - control.call.call_started -> faq.agent\n")
