@@ -248,7 +248,8 @@ def test_what_answers_in_place_cannot_be_delayed() -> None:
     with pytest.raises(UsageError) as caught:
         play(SHOUT, "a", scripts={"acme.shout": script(delay=Delay(1.0, 1.0))})
     assert str(caught.value) == (
-        "test.echo:3:5: acme.shout answers in the step in which it is called, so there is nothing to delay"
+        "test.echo:3:5: acme.shout answers in the step in which it is called, so there is nothing to delay; "
+        "delay a node that waits for an answer"
     )
 
 

@@ -193,7 +193,9 @@ class _Simulation:
         for span in _delays(script):
             if self._instant or spec.form in (Form.SOURCE, Form.SINK):
                 why = "answers in the step in which it is called" if self._instant else "answers nothing"
-                raise UsageError(f"{span}: {name} {why}, so there is nothing to delay")
+                raise UsageError(
+                    f"{span}: {name} {why}, so there is nothing to delay; delay a node that waits for an answer"
+                )
         return replies
 
     @property
