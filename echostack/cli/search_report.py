@@ -91,7 +91,8 @@ def data(searched: Searched, found: Sequence[Found], file: Path, scenario: str) 
     return {
         "file": str(file), "scenario": scenario, "runs": batch.runs, "asked": search.runs, "seed": search.seed,
         "interrupted": searched.interrupted, "seconds": round(batch.seconds, 3),
-        "took_seconds": round(searched.took, 3), "times_real_time": round(searched.speed, 1), "instants": len(batch.instants),
+        "took_seconds": round(searched.took, 3), "times_real_time": round(searched.speed, 1),
+        "instants": len(batch.instants),
         "instants_of_the_call": searched.instants, "kinds": dict(batch.kinds.most_common()),
         "unplayed": batch.unplayed, "violated": dict(batch.violated.most_common()),
         "found": [

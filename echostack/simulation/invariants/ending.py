@@ -61,7 +61,7 @@ def nothing_after_the_end(evidence: Evidence) -> Iterator[Failure]:
     outcome = evidence.outcome
     gone = evidence.hung_up
     end = outcome.seconds if gone is None else gone
-    for speech in outcome.heard:
+    for speech in evidence.heard:
         if speech.end > end + 1e-4 and outcome.ended:
             yield evidence.finding(
                 f"{speech.utterance} sounded until {seconds(speech.end)}, and the call was over at {seconds(end)}", end

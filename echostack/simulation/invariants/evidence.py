@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from echostack.core.events import Event
 from echostack.core.payloads import (
     Aborted,
     CallEnded,
@@ -19,6 +18,7 @@ from echostack.core.payloads import (
     TimeoutFailure,
 )
 from echostack.language.scenario import FaultKind
+from echostack.runtime.bargein import HANG_UP
 from echostack.simulation.invariants.witness import Piece, Witness
 from echostack.simulation.outcome import Failure, Outcome
 from echostack.simulation.world import HeardSpeech
@@ -27,7 +27,6 @@ HAIR = 1e-4
 """Seconds: more than a sample, and less than any frame."""
 
 MARGIN = 1.0
-HANG_UP = "hang up"
 
 _FAILURES = (ExceptionFailure, TimeoutFailure, Retried, FailedOver, DeadLetter)
 
@@ -149,8 +148,3 @@ def spoken_words(texts: Iterable[str]) -> list[str]:
 def nodes_named(nodes: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``"""
     return nodes[0] if len(nodes) == 1 else f"{', '.join(nodes[:-1])} and {nodes[-1]}"
-
-
-def before(event: Event, commit: Commit) -> bool:
-    """Whether ``event`` was made before ``commit``."""
-    return event.seq < commit.seq

@@ -222,10 +222,12 @@ def _risen(scenario: Scenario) -> Scenario:
 
 
 def _rounder(value: float) -> Iterator[float]:
-    """Values near ``value`` with fewer digits, the fewest first."""
+    """Values near ``value`` with fewer digits than it has, the fewest first."""
     for digits in _DIGITS:
+        if round(value, digits) == value:
+            return
         near = round(value, digits)
         for step in (0, 1, -1):
             candidate = round(near + step * 10**-digits, digits)
-            if candidate >= 0 and candidate != value and abs(candidate - value) <= 10**-digits:
+            if candidate >= 0 and abs(candidate - value) <= 10**-digits:
                 yield candidate

@@ -43,11 +43,13 @@ def hunt(folder: Path, runs: int, only: tuple[str, ...] = ()) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_nothing_is_found_where_nothing_is_planted(copy: Path) -> None:
     found = hunt(copy, 200)
     assert (found["runs"], found["unplayed"], found["violated"]) == (200, 0, {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_a_planted_bug_is_found(copy: Path, mutant: Mutant) -> None:
     package = copy / "echostack"
@@ -63,3 +65,37 @@ def test_a_planted_bug_is_found(copy: Path, mutant: Mutant) -> None:
         for name, text in kept.items():
             (package / name).write_text(text, encoding="utf-8")
     assert mutant.found in found["violated"], found
+
+
+@pytest.mark.slow
+def test_what_is_found_is_saved_as_a_small_scenario_that_does_it_again(copy: Path, tmp_path: Path) -> None:
+    """With the bug, the saved scenario fails; without it, the same scenario passes."""
+    for name in ("desk.echo", "parts.py"):
+        shutil.copy(HERE / name, tmp_path)
+    program = "from echostack.cli.app import main; main()"
+    sink = copy / "echostack" / "runtime" / "farend.py"
+    text = sink.read_text(encoding="utf-8")
+    found = "desk-nothing-stale-is-heard.echo"
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", program, *arguments, "--plugin", "parts"], cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    try:
+        sink.write_text(text.replace("            self._sink.clear()\n", "            pass\n"), encoding="utf-8")
+        searched = run("search", "desk.echo", "--runs", "25", "-j", "1")
+        failed = run("test", found)
+    finally:
+        sink.write_text(text, encoding="utf-8")
+    passed = run("test", found)
+    assert searched.returncode == 1, searched.stderr
+    assert "VIOLATED  nothing stale is heard: " in searched.stdout
+    assert f"  saved: echostack test {found}\n" in searched.stdout
+    saved = (tmp_path / found).read_text(encoding="utf-8")
+    assert saved.count("\n      - ") <= 4, saved  # as many steps, at most
+    assert failed.returncode == 1, failed.stdout
+    assert "was heard until" in failed.stdout
+    assert (passed.returncode, passed.stderr) == (0, ""), passed.stdout
