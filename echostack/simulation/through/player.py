@@ -35,6 +35,8 @@ class Player:
     def __init__(self, tape: Tape, clock: Clock, hang_up: Callable[[], None]) -> None:
         self.over = asyncio.Event()
         """Set when the lines have ended."""
+        self.left = asyncio.Event()
+        """Set when the recorded call was closed by its program."""
         self.unknown: dict[str, int] = {}
         """How many recorded events could not be given, because their kind is not known here, by kind."""
         self.shown: set[int] = set()
@@ -132,7 +134,9 @@ class Player:
         self._arm()
 
     def _end(self) -> None:
-        if self._tape.hung_up:
+        if self._tape.left:
+            self.left.set()
+        elif self._tape.hung_up:
             # What was given in this very step is on its way first, as it is when a person hangs up after it.
             self._after(_STEPS)
         else:

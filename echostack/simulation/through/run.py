@@ -129,7 +129,11 @@ async def _play(
     )  # fmt: skip
     held.append(call)
     async with clock.timeout(tape.until + GRACE), call:
-        await call.finished()
+        if tape.left:
+            await player.left.wait()
+            await call.close(tape.ended)
+        else:
+            await call.finished()
 
 
 def _node(

@@ -23,6 +23,7 @@ _CONTROL = ("control.", "error.")
 _BY_ITSELF = "the sources ended"
 _FAILS = ("exception", "timeout", "retried", "failed_over")
 _ALREADY = "failed after its answer had begun: "
+_AT_ONCE = 0.05
 _OWN_ENDS = ("", "recogniser", "message")
 """What ended a turn when the recogniser itself did."""
 _SILENCE = 0.5
@@ -93,7 +94,7 @@ class Tape:
         seen: dict[int, EventEntry] = {}
         given: dict[str, dict[int, Answer]] = {n: {} for n in answers}
         commits: dict[str, list[float]] = defaultdict(list)
-        carries = continues = 0.0
+        carries = continues = active = 0.0
         keeps = plan.turns.end_by != "recogniser"
         for entry in recording.entries():
             self.until = max(self.until, entry.time)
@@ -126,9 +127,13 @@ class Tape:
                     self.asked_to_end = True
             if not _is_audio(kind) or (entry.node, entry.port, kind) in wanted:
                 seen[entry.seq] = entry
+            if kind != "call_ended" and stage != "ingress" and kind != "audio_frame":
+                active = entry.time
             if kind == "text" and entry.node:
                 self._texts.append(entry)
-        quiet = continues and self.until - continues > _SILENCE
+        # A call whose end follows upon something was drained by then, and its line over before that. One that ends
+        # out of the blue ends with its line, which had nothing to carry for a while.
+        quiet = continues and self.until - continues > _SILENCE and self.until - active < _AT_ONCE
         self.line_ends = max(carries, continues) if quiet else self.until
         if not self.ended:
             self.line_ends = self.until + _SILENCE  # nobody knows what came next, and nothing of it is compared
@@ -160,6 +165,11 @@ class Tape:
     def hung_up(self) -> bool:
         """Whether somebody outside the graph ended the call."""
         return bool(self.ended) and self.ended not in (_BY_ITSELF, redact_text(_BY_ITSELF)) and not self.asked_to_end
+
+    @property
+    def left(self) -> bool:
+        """Whether the program closed the call, and nobody hung up, which interrupts what is being said."""
+        return self.hung_up and self.gone is None and bool(self.recording.header.scopes)
 
     @property
     def end(self) -> float:

@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from echostack.recording import Recording
-from echostack.simulation.through import Part
+import echostack.api as api
+from echostack.recording import Recorder, Recording
+from echostack.simulation.through import Part, through
+from tests.recording.helpers import TALK as SPOKEN
+from tests.runtime.cast import CALL, play
+from tests.runtime.cast import registry as cast_registry
 from tests.simulation.calls import VOICE
 from tests.simulation.through.calls import again, recorded
 
@@ -53,6 +57,16 @@ CALLS = {
     "right and wrong guesses": (
         "caller: [{say: one and two}, {listen: 1s}, {say: three}, {pause: 600ms}, {say: and four}, {listen: 1s}]",
         f"{VOICE}speculate: {{on: synthesis, stable_for: 200ms}}\n",
+    ),
+    "a caller who goes silent for long": ("caller: [{say: hello there}, {listen: 1s}, {silence: 5s}]", VOICE),
+    "a call that goes on for too long": ("lasts: 6s\ncaller: [{say: hello there my friend}, {pause: 20s}]", VOICE),
+    "writes and answers of services": (
+        "caller: [{say: hello there}, {interrupt: wait now please, after: 700ms}, {listen: 1s}]",
+        VOICE.replace(
+            "pipeline:",
+            '  webhook.send: {url: "https://example.com/x"}\n  http.request: {url: "https://example.com/y"}\n'
+            "pipeline:\n  - moonshine.stt -> webhook.send\n  - moonshine.stt -> http.request",
+        ),
     ),
     "noise all the time": ("caller: [{noise: 1s, level: loud}, {say: hello there}, {listen: 1s}]", VOICE),
     "messages in place of speech": ("caller: [{say: hello}, {pause: 1s}, {say: and more}]", CHAT),
@@ -103,6 +117,17 @@ def test_what_is_replayed_counts_no_unknown_input(tmp_path: Path) -> None:
     assert found.known == {"acme.agent": (2, 0, 0), "piper.tts": (2, 0, 0)}
     assert found.changed == {}
     assert found.graph == ()
+
+
+def test_a_call_of_real_connectors_through_its_own_graph_says_and_does_the_same(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "a.rec")
+    play(SPOKEN, probes=[recorder])
+    recording = Recording.open(tmp_path / "a.rec")
+    known = cast_registry()
+    found = through(recording, api.compile(CALL, registry=known, env={}).plan, registry=known)
+    assert found.none, found.data()
+    assert not found.exact
+    assert set(found.known.values()) == {(2, 0, 0)}
 
 
 def test_a_redacted_recording_goes_through_with_its_placeholders(tmp_path: Path) -> None:
