@@ -23,6 +23,9 @@ _LEFT_OUT = _IDS | _TIMES | _BESIDE
 _UNTOLD = frozenset({"samples", "dropped"})
 """What a real call does not do twice: how its audio is cut, and how much was queued at an instant."""
 
+_DISCARDED = "discarded"
+"""A guess that was wrong: what had been made for it is in no recording, so how much it was cannot be compared."""
+
 _ENCODE = msgspec.json.Encoder(order="deterministic").encode
 
 Content = Mapping[str, Any]
@@ -37,6 +40,8 @@ def content_of(payload: Payload, *, redacted: bool = False) -> dict[str, Any]:
         data: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(payload, enc_hook=told))
     except (TypeError, ValueError, OverflowError, RecursionError):
         data = plain(payload)
+    if payload.__kind__.name == _DISCARDED:
+        data.pop("dropped", None)
     return redact_payload(payload.__kind__.name, data) if redacted else data
 
 
@@ -46,6 +51,8 @@ def recorded_content(entry: EventEntry) -> dict[str, Any]:
     ref = data.get("pcm")
     if isinstance(ref, dict):
         return _audio(ref.get("samples", 0), data.get("text", ""), data.get("final", False))
+    if entry.kind == _DISCARDED:
+        data.pop("dropped", None)
     return data
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -237,7 +237,7 @@ def _by_content(
         entry = seen[seq]
         answer = given.get(seq) or Answer(entry.time)
         answer.asked, answer.asked_id = entry.time, _id_of(entry)
-        place = bisect_left(cuts, entry.time)
+        place = bisect_right(cuts, entry.time + 1e-9)  # a turn that interrupts is not cut by that itself
         if place < len(cuts) and not answer.whole and not answer.failures:
             after = answer.outputs[-1].time if answer.outputs else entry.time
             begun = bisect_left(busy, after + 1e-9)
