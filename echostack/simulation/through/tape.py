@@ -231,14 +231,16 @@ def _by_content(
     given: Mapping[int, Answer], seen: Mapping[int, EventEntry], asked: Iterable[int], cuts: Sequence[float]
 ) -> dict[bytes, list[Answer]]:
     """Answers by what was asked. cuts: when the node's scope was interrupted."""
-    busy = sorted(answer.outputs[0].time for answer in given.values() if answer.outputs)
+    busy = sorted(answer.steps[0].time for answer in given.values() if answer.steps)
     found: dict[bytes, list[Answer]] = {}
     for seq in asked:
         entry = seen[seq]
         answer = given.get(seq) or Answer(entry.time)
         answer.asked, answer.asked_id = entry.time, _id_of(entry)
         place = bisect_right(cuts, entry.time + 1e-9)  # a turn that interrupts is not cut by that itself
-        if place < len(cuts) and not answer.whole and not answer.failures:
+        # What a piece of a message comes to is no end of the whole either.
+        piece = bool(answer.outputs) and entry.kind.endswith(".partial") and not entry.data.get("final")
+        if place < len(cuts) and not answer.whole and not answer.failures and not piece:
             after = answer.outputs[-1].time if answer.outputs else entry.time
             begun = bisect_left(busy, after + 1e-9)
             if not (begun < len(busy) and busy[begun] < cuts[place]):  # it had gone on to another input by then
