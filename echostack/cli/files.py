@@ -15,6 +15,10 @@ def replace_text(path: Path, text: str) -> None:
     """
     target = path.resolve()
     try:
+        if path.exists() and not path.is_file():  # a device or a pipe stays what it is, and takes the text
+            with path.open("w", encoding="utf-8", newline="") as file:
+                file.write(text)
+            return
         _replace(target, text, stat.S_IMODE(target.stat().st_mode))
     except OSError as error:  # a write knows only a number, and nobody knows the file beside it
         raise OSError(error.errno, error.strerror, str(path)) from error

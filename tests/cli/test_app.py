@@ -196,3 +196,16 @@ def test_a_terminal_without_the_characters_shows_their_numbers(echostack: Run) -
     done = echostack("connectors", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.isascii()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_command_is_still_loading_leaves_no_traceback(number: signal.Signals) -> None:
+    loading = (
+        "import sys; sys.argv = ['bin/echostack']\nimport echostack.cli\n"
+        f"import signal; signal.raise_signal({int(number)})"
+    )
+    done = subprocess.run([sys.executable, "-c", loading], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+    embedded = loading.replace("bin/echostack", "bin/other")
+    done = subprocess.run([sys.executable, "-c", embedded], capture_output=True, text=True, check=False)
+    assert done.returncode == -number  # a program that only imports it keeps its own ways

@@ -28,3 +28,16 @@ def test_what_cannot_be_written_is_named_by_its_own_name_and_left_alone(
     assert refused.value.filename == str(path)
     assert [p.name for p in tmp_path.iterdir()] == ["a.echo"]
     assert path.read_text() == "old"
+
+
+def test_what_is_no_file_takes_the_text_and_stays_what_it_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        replace_text(pipe, "new\n")
+        assert os.read(reader, 100) == b"new\n"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert [p.name for p in tmp_path.iterdir()] == ["pipe"]

@@ -176,3 +176,26 @@ def test_a_simulated_call_is_traced_and_recorded(echostack: Run, shop: Path, tmp
     assert (nowhere.returncode, nowhere.stderr) == (
         2, "echostack: shop.echo has no scenario 'asks for hours'; did you mean 'asks for the hours'?\n",
     )  # fmt: skip
+
+
+DEADLY = "import os\n\n\ndef reply(payload, simulator):\n    os.kill(os.getpid(), 9)\n"
+ASKS = "graph: shop.echo\ntests:\n  - name: dies\n    connectors: {faq.agent: {answers: reply}}\n    caller:\n"
+ASKS += "      [say: When are you open?, pause: 2s, hang_up: true]\n"
+
+
+def test_a_process_that_is_killed_loses_no_result_of_the_others(echostack: Run, shop: Path) -> None:
+    (shop / "deadly.py").write_text(DEADLY)
+    write(shop, z=ASKS)
+    done = echostack("test", "quiet.echo", "z.echo", "-j", "2", "--plugin", "deadly", "--junit", "out.xml")
+    assert done.returncode == 1
+    assert done.stderr.startswith("echostack: a process of -j 2 ended by itself, at ")
+    assert ET.parse(shop / "out.xml").getroot().tag == "testsuites"
+    assert done.stdout.endswith(("1 passed\n", "nothing was run\n"))
+
+
+def test_a_recording_is_made_anew_only_when_asked(echostack: Run, shop: Path) -> None:
+    assert echostack("simulate", "shop.echo", "--record", "rec").returncode == 0
+    told = "echostack: rec: there is a recording here already; name another folder, or say --overwrite\n"
+    again = echostack("simulate", "shop.echo", "--record", "rec")
+    assert (again.returncode, again.stderr) == (2, told)
+    assert echostack("simulate", "shop.echo", "--record", "rec", "--overwrite").returncode == 0

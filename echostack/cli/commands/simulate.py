@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from echostack.cli.commands.run import TraceFile
+from echostack.cli.commands.run import Overwrite, TraceFile
 from echostack.cli.commands.test import Real
 from echostack.cli.options import File, Plugins, registry
 
@@ -36,6 +36,7 @@ def simulate(
     record: Annotated[
         Path | None, typer.Option("--record", metavar="FOLDER", help="Record the call there.", show_default=False)
     ] = None,
+    overwrite: Overwrite = False,
     real: Real = None,
     plugin: Plugins = None,
 ) -> None:
@@ -63,7 +64,7 @@ def simulate(
         if trace is not None:
             probes.append(tracing := TraceProbe(ending.enter_context(Trace(trace))))
         if record is not None:
-            recorder = Recorder(record, simulated=True)
+            recorder = Recorder(record, simulated=True, overwrite=overwrite)
             ending.callback(recorder.close)
             probes.append(recorder)
         outcome = bench.outcome(file, chosen, seed, probes=probes)

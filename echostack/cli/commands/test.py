@@ -59,7 +59,7 @@ def run_scenarios(
     from echostack.cli.junit import junit_xml
     from echostack.cli.output import print_json
     from echostack.cli.scenario_output import Screen, results_data
-    from echostack.cli.scenario_runs import Setting, results
+    from echostack.cli.scenario_runs import Setting, WorkerDied, results
     from echostack.core.errors import UsageError
     from echostack.testing.bench import Bench
     from echostack.testing.collect import collect
@@ -87,6 +87,8 @@ def run_scenarios(
                 break
     except KeyboardInterrupt:
         interrupted = True
+    except WorkerDied as error:  # what the others found is told all the same
+        status = max(status, tell(error))
     finally:
         going.close()
     if junit is not None:
