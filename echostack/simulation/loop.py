@@ -317,6 +317,8 @@ class VirtualLoop(Guarded, asyncio.BaseEventLoop):
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         """Log as asyncio does, and keep the error for ``run_virtual`` to raise."""
         error = context.get("exception")
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            return  # it has come out of the loop already; the tasks that it passed through have nothing to add
         if isinstance(error, BaseException):
             self.unhandled.append(error)
         super().default_exception_handler(context)
@@ -442,17 +444,24 @@ def run_virtual(
 
 
 def _cancel_leftovers(loop: VirtualLoop) -> None:
+    interrupted: KeyboardInterrupt | None = None
     # A cancelled task may start another while it ends; ten generations of that is a loop without end.
     for _ in range(10):
         left = loop.pending()
         if not left:
-            return
+            break
         for task in left:
             task.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        try:
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        except KeyboardInterrupt as again:
+            interrupted = again  # a new one, or the task that was hit is awaited by another, which raises it once more
         for task in left:
-            if not task.cancelled() and (error := task.exception()) is not None:
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 loop.call_exception_handler(
                     {"message": "unhandled error while run_virtual() ended", "exception": error, "task": task}
                 )
-    raise Standstill(f"tasks go on starting tasks after they were cancelled\n{tasks_in_words(loop.pending())}")
+    else:
+        raise Standstill(f"tasks go on starting tasks after they were cancelled\n{tasks_in_words(loop.pending())}")
+    if interrupted is not None:
+        raise interrupted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import os
 import re
@@ -198,6 +199,34 @@ def test_real_time_goes_on_when_a_run_ends_badly() -> None:
     with pytest.raises(KeyboardInterrupt):
         run_virtual(main())
     assert time.time is real
+
+
+def test_an_interruption_from_the_keyboard_ends_every_task_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    ended: list[str] = []
+
+    async def hit() -> None:
+        await asyncio.sleep(1)
+        raise KeyboardInterrupt
+
+    async def other() -> None:
+        try:
+            await asyncio.sleep(100)
+        finally:
+            await asyncio.sleep(1)
+            ended.append("other")
+
+    async def main() -> None:
+        tasks = asyncio.create_task(hit()), asyncio.create_task(other())
+        try:
+            await asyncio.sleep(100)
+        finally:
+            await tasks[0]
+
+    with pytest.raises(KeyboardInterrupt):
+        run_virtual(main())
+    gc.collect()
+    assert ended == ["other"]
+    assert caplog.records == []
 
 
 async def test_a_loop_on_real_time_is_left_alone() -> None:
