@@ -13,6 +13,7 @@ from echostack.core.diagnostic import Findings
 from echostack.core.errors import UsageError
 from echostack.core.span import Source
 from echostack.graph.files import project_root
+from echostack.graph.scenarios import scenarios_of
 from echostack.language import read_source
 from echostack.language.reader import read_tree
 from echostack.language.scenario import Scenario
@@ -45,7 +46,7 @@ class Opening:
         sys.path[:0] = [p for p in self.path if p not in sys.path]
         bench = Bench(self.plugins, self.real)
         scenario = self._scenario(bench)
-        plan = bench.plan(graph_file(bench, self.file), scenario)
+        plan = bench.plan(self.file, scenario)
         return Subject(plan, scenario, bench.answers(scenario), self.real, self.expect)
 
     def _scenario(self, bench: Bench) -> Scenario:
@@ -60,9 +61,10 @@ class Opening:
         return default_scenario(self.file, bench.plan(self.file, default_scenario(self.file)))
 
 
-def graph_file(bench: Bench, file: Path) -> Path:
-    """The file of the graph that the scenarios of ``file`` test."""
-    return Path(getattr(bench.read(file), "graph", file))
+def graph_file(file: Path) -> Path:
+    """The file of the graph that the scenarios of ``file`` test: itself, or the one that it names."""
+    found = scenarios_of(file, Findings())
+    return found.graph if found is not None else file
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def saved(found: Found, opening: Opening, subject: Subject, folder: Path) -> Fou
     from echostack.language import read_file
     from echostack.language.scenario import ScenarioFile
 
-    graph = graph_file(Bench(opening.plugins, opening.real), opening.file)
+    graph = graph_file(opening.file)
     stem = re.sub(r"[^A-Za-z0-9]+", "-", f"{opening.file.stem} {found.invariant}").strip("-").lower()
     file = folder / f"{stem}.echo"
     comment = [found.failure.what, f"Found by searching {opening.file.name}: {subject.scenario.name}"]

@@ -104,6 +104,16 @@ def test_a_file_without_scenarios_is_searched_with_a_caller_of_no_scenario(echos
     assert done.stdout.startswith("desk.echo::a caller of no scenario: 10 runs of 10, seed 0\n")
 
 
+def test_what_is_found_with_a_file_of_scenarios_names_the_graph_itself(echostack: Run, tmp_path: Path) -> None:
+    (tmp_path / "desk.echo").write_text(DESK, encoding="utf-8")
+    (tmp_path / "tests.echo").write_text(f"graph: desk.echo\n{GREETING}", encoding="utf-8")
+    done = echostack("search", "tests.echo", "--runs", "10", "-j", "1", "--only", "hang-up", "--expect")
+    assert (done.returncode, done.stderr) == (1, "")
+    saved = tmp_path / "tests-the-scenario-s-expectations.echo"
+    assert "\ngraph: desk.echo\n" in saved.read_text(encoding="utf-8")
+    assert echostack("test", saved).returncode == 1
+
+
 def test_what_cannot_be_searched_is_told_in_a_sentence(echostack: Run, desk: Path) -> None:
     (desk / "both.echo").write_text(DESK + AGAIN, encoding="utf-8")
     cases = {

@@ -74,14 +74,13 @@ def search(
     from echostack.cli.search_report import Progress, data, report
     from echostack.simulation.search.run import Search
     from echostack.simulation.search.run import search as run_search
-    from echostack.testing.bench import Bench
     from echostack.testing.searching import Found, Opening, graph_file, place_of, saved, smallest
 
     here = (str(Path.cwd()),) if plugin else ()
     opening = Opening(file, scenario, tuple(plugin or ()), tuple(real or ()), expect, here)
     subject = opening()
     folder = out if out is not None else file.parent
-    place_of(folder, graph_file(Bench(opening.plugins, opening.real), file))
+    place_of(folder, graph_file(file))
     wanted = Search(
         runs, seed, tuple(kind.value for kind in only or ()), time, processes or os.cpu_count() or 1, first
     )  # fmt: skip
