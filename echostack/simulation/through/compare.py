@@ -116,10 +116,10 @@ def changed_lines(recording: Recording, plan: Plan) -> list[str]:
     if path is None or header.files[0].masked or not documents:
         return []
     try:
-        before = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        before = _graph_lines(path.read_text(encoding="utf-8", errors="replace"))
     except OSError:  # the comparison does without
         return []
-    compared = difflib.unified_diff(before, documents[0].source.text.splitlines(), n=0, lineterm="")
+    compared = difflib.unified_diff(before, _graph_lines(documents[0].source.text), n=0, lineterm="")
     return [line for line in compared if line[:1] in "+-" and line[:3] not in ("+++", "---") and line[1:].strip()]
 
 
@@ -130,6 +130,17 @@ def changed_edges(header: Header, plan: Plan) -> list[tuple[str, tuple[str, str]
     gone = [(f"the edge {_edge(e)} is gone", (e[0], e[3])) for e in dict.fromkeys(before) if e not in now]
     new = [(f"the edge {_edge(e)} is new", (e[0], e[3])) for e in dict.fromkeys(now) if e not in before]
     return [*gone, *new]
+
+
+def _graph_lines(text: str) -> list[str]:
+    """The lines that make the graph: neither comments nor the section of tests."""
+    lines, inside = [], False
+    for line in text.splitlines():
+        if line[:1] not in ("", " ", "-", "#"):
+            inside = line.startswith("tests:")
+        if not inside and not line.lstrip().startswith("#"):
+            lines.append(line)
+    return lines
 
 
 def says_of(recording: Recording, entry: EventEntry, registry: Registry | None = None) -> str:
