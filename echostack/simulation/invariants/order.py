@@ -39,10 +39,12 @@ def epochs_rise_by_one(evidence: Evidence) -> Iterator[Failure]:
                 f"epoch {commit.epoch} began after epoch {now.get(commit.scope, 0)} of the same scope", commit.time
             )
         now[commit.scope] = commit.epoch
-    reached = [(c.seq, c.scope, c.epoch) for c in evidence.commits]
+    begun = {commit.seq: commit for commit in evidence.commits}
+    reached: dict[int, int] = {}
     for event in evidence.events:
-        begun = [e for q, s, e in reached if s == event.scope and q < event.seq] if event.scope else []
-        if event.scope and event.epoch > max(begun, default=0):
+        if event.seq in begun:
+            reached[begun[event.seq].scope] = begun[event.seq].epoch
+        elif event.scope and event.epoch > reached.get(event.scope, 0):
             yield evidence.finding(f"`{event.name}` is of epoch {event.epoch}, which had not begun", event.time)
             return
 
