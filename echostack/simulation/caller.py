@@ -53,7 +53,7 @@ class Line:
         self._format = wanted or DEFAULT_FORMAT
         self._timers: list[asyncio.TimerHandle] = []
         self._voice: VoiceLine | None = None
-        self._speaking: Span | None = None
+        self._turned = 0.0  # when the caller's last words ended, or the last time that the caller had listened
         world.sends[simulator.node] = simulator.emit
 
     async def run(self) -> AsyncIterator[Payload]:
@@ -114,14 +114,19 @@ class Line:
         match step:
             case Say(text, span):
                 await self._say(text, span, step.lasts, caller, step.heard_as, step.confidence, step.audio)
+                self._turned = clock.now()
             case Interrupt():
                 await self._interrupt(step, caller)
+                self._turned = clock.now()
             case Pause(seconds):
                 await clock.sleep(seconds)
             case Listen(seconds):
-                await self._quiet(seconds, clock.now(), step.within, step, expects=True)
+                await self._quiet(seconds, self._turned, step.within, step, expects=True)
+                self._turned = clock.now()
             case Await(match):
                 await self._await(step, match.text or str(match.pattern))
+            case Noise(background=True):
+                self._later(step)
             case Noise(seconds, level):
                 await self._noise(seconds, level)
             case Dead(seconds):
@@ -130,15 +135,18 @@ class Line:
                 for digit in digits:
                     self._emit_from(None, Dtmf(digit), step)
                     await clock.sleep(KEY_SECONDS)
+                self._turned = clock.now()
             case Send():
                 self._send(step)
+                self._turned = clock.now()
             case HangUp():
                 self._hang_up()
 
     def _later(self, step: Step) -> None:
-        """A step beside the others: at its own instant, whatever the caller is doing then."""
+        """A step beside the others: at its own instant, or from now on, whatever the caller is doing then."""
         clock = self._simulator.clock
-        at = getattr(step, "at", None) or 0.0
+        own = getattr(step, "at", None)
+        at = clock.now() if own is None else own
 
         def after(seconds: float, call: Callable[[], None]) -> None:
             self._timers.append(clock.call_later(seconds - clock.now(), call))
@@ -216,7 +224,8 @@ class Line:
     async def _quiet(
         self, seconds: float, since: float, within: float | None, step: Step | None, *, expects: bool
     ) -> None:
-        """Wait until the agent has been silent for ``seconds``, and before that, if it ``expects``, has spoken."""
+        """Wait until the agent has been silent for ``seconds``, and before that, if it ``expects``, has spoken after
+        ``since``."""
         clock, ears = self._simulator.clock, self._ears
         deadline = None if within is None else clock.now() + within
         spoke = not expects
@@ -297,7 +306,7 @@ class Line:
 def _is_beside(step: Step) -> bool:
     """Whether a step happens at its own instant, whatever the caller is doing then."""
     if isinstance(step, Noise):
-        return step.background or step.at is not None
+        return step.at is not None
     return isinstance(step, Keys | Send | HangUp) and step.at is not None
 
 

@@ -124,8 +124,8 @@ class Ears:
 
     def _ended(self, event: Event) -> None:
         self._mouths.discard(event.node)
-        self._pause(event)
         if not self._mouths:
+            self._pause(event)
             self.speaking, self.silent_since = False, event.time
         self._changed()
 

@@ -35,6 +35,12 @@ class Played:
         """An output that waits for the next one to go before it."""
         self.timers: list[asyncio.TimerHandle] = []
         """Of what is sent late; revoked when the node closes."""
+        self.emits = False
+        """Whether what is emitted counts as the events that reach the node: of a source, which has no others."""
+        self.broken: Fault | None = None
+        """What has broken a source with an output that it emitted, until its stream has failed of it."""
+        self.waiting: asyncio.Timeout | None = None
+        """Of a source: what its stream waits in, to be ended when it is broken."""
 
     @property
     def now(self) -> float:
@@ -62,6 +68,12 @@ class Played:
             if fault.kind in (*BREAKS, FaultKind.ENDLESS) and fault.at is not None and self._left(at, fault)
         ]
         return min(found, key=lambda item: item[1]) if found else None
+
+    def break_source(self, fault: Fault) -> None:
+        """The stream of a source fails in this step of the loop, whatever it waits for."""
+        self.broken = fault
+        if self.waiting is not None and not self.waiting.expired():
+            self.waiting.reschedule(asyncio.get_running_loop().time())
 
     def note(self, fault: Fault) -> None:
         """``fault`` is played now."""
@@ -92,6 +104,7 @@ class Shaper:
     def __init__(self, played: Played, *, since: bool = False) -> None:
         self._played, self._since = played, since
         self._held: Out | None = None
+        self._doubled = False
         self._drop = self._duplicate = self._reorder = None if since else _NOT_ASKED
 
     def feed(self, answer: Answer, event: Event | None) -> Sequence[Answer]:
@@ -118,7 +131,9 @@ class Shaper:
                 return ()
         duplicate = self._asked("_duplicate", FaultKind.DUPLICATE)
         if duplicate is not None:
-            played.note(duplicate)
+            if self._since or not self._doubled:
+                played.note(duplicate)  # once for all the outputs of one event
+            self._doubled = True
             answers = [one for answer in answers for one in (answer, answer)]
         return answers
 

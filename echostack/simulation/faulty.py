@@ -64,7 +64,7 @@ def with_faults(node: PlanNode, faults: Sequence[Fault], world: World) -> Connec
 
     def make(settings: Any, context: Context) -> Any:
         played = Played(node.id, faults, context, world)
-        view = _FaultyContext(context, played)
+        view = _FaultyContext(context, played, counts=form is Form.SOURCE)
         given: dict[str, Any] = {}
         if spec.wants_settings:
             given[spec.wants_settings] = settings
@@ -235,17 +235,23 @@ class _FaultyStream(_Faulty):
 
     async def _next(self, answers: AsyncIterator[Any]) -> Any:
         """The next output, unless a fault comes first."""
-        coming = self._played.next_break()
-        if coming is None:
+        played = self._played
+        coming = played.next_break()
+        if coming is None and not played.emits:
             return await anext(answers)
-        fault, at = coming
-        timeout = self._clock.timeout(max(0.0, at - self._clock.now()))
+        left = None if coming is None else max(0.0, coming[1] - self._clock.now())
+        timeout = played.waiting = self._clock.timeout(left)
         try:
             async with timeout:
                 return await anext(answers)
         except TimeoutError:
             if not timeout.expired():
                 raise
+        finally:
+            played.waiting = None
+        fault = played.broken or (coming[0] if coming is not None else None)
+        assert fault is not None
+        played.broken = None
         if fault.kind is FaultKind.ENDLESS:
             self._played.note(fault)
             await asyncio.get_running_loop().create_future()
@@ -374,9 +380,13 @@ class _FaultySink(AudioSink):
 
 
 class _FaultyContext:
-    """A node's context whose ``emit`` loses and doubles what a callback sends, and sends it late."""
+    """A node's context whose ``emit`` loses and doubles what a callback sends, and sends it late.
 
-    def __init__(self, context: Context, played: Played) -> None:
+    counts: what is emitted are the events of the node, as of a source, which has no others: faults count them.
+    """
+
+    def __init__(self, context: Context, played: Played, *, counts: bool) -> None:
+        played.emits = counts
         self.node, self.session = context.node, context.session
         self.clock: Clock = context.clock
         self.compute: Compute = context.compute
@@ -396,6 +406,14 @@ class _FaultyContext:
 
     def emit(self, payload: Payload, *, cause: Event | None = None, port: str = "") -> None:
         played, emit = self._played, self._context.emit
+        if played.broken is not None:
+            return  # it is about to fail, and gives nothing more
+        if played.emits:
+            played.count(None)
+            fault = played.due(FaultKind.ERROR, FaultKind.DISCONNECT)
+            if fault is not None and fault.at is None:
+                played.break_source(fault)
+                return
         slow = played.due(FaultKind.SLOW, since=True)
         shaper = Shaper(played, since=True)
         shaped = shaper.feed(Out(payload, cause, port), cause)

@@ -59,6 +59,24 @@ def test_the_caller_listens_until_the_agent_has_been_silent() -> None:
     assert second.payload.at == pytest.approx(over + 0.8, abs=1e-4)  # type: ignore[attr-defined]
 
 
+def test_the_caller_has_heard_what_the_agent_said_in_a_pause() -> None:
+    said = QUICK + "caller: [{say: go, lasts: 1s}, {pause: 20s}, {listen: 1s}, hang up]"
+    assert call(said).seconds == 21.0, "the agent spoke since the caller's last words, and has long been silent"
+
+
+def test_who_listens_twice_waits_for_the_agent_to_speak_twice() -> None:
+    outcome = call(QUICK + "caller: [{say: go, lasts: 1s}, {listen: 1s}, {listen: 1s, within: 5s}, hang up]")
+    (note,) = outcome.notes
+    assert note.what == "the caller listened for 5 s, and the agent said nothing"
+
+
+def test_noise_in_the_background_begins_where_it_stands() -> None:
+    outcome = call("caller: [{pause: 3s}, {noise: 1s, background: true}, {say: hello there, lasts: 2s}, hang up]")
+    (started,) = [e.payload for e in outcome.events if e.name == "processing.webrtc.speech_started"]
+    assert started.at == pytest.approx(3.0, abs=0.001)  # type: ignore[attr-defined]
+    assert outcome.seconds == 5.0, "what follows is said over the noise, not after it"
+
+
 def test_a_caller_without_a_hang_up_stays_until_the_agent_has_been_silent_for_its_patience() -> None:
     outcome = call(QUICK + "caller: {patience: 2s, steps: [{say: go, lasts: 1s}]}")
     (over,) = times(outcome, "control.app.playout_finished")

@@ -252,6 +252,25 @@ def test_an_ingress_loses_and_doubles_what_it_carries() -> None:
     assert [t for t, _ in at(late, "processing.acme.record")] == [1.7, 1.7]
 
 
+def test_what_an_ingress_emits_counts_as_the_events_that_reach_it() -> None:
+    graph = plan("ingress.chat.text -> acme.plain", more=ALL)
+
+    def came(*faults: Fault) -> list[str]:
+        outcome = play(graph, "x", "y", "z", scripts={"ingress.chat": Script("", HERE, faults=faults)})
+        assert [f.kind for f in outcome.faults] == [f.kind for f in faults]
+        return [r.id for r in given(outcome, "processing.acme.record") if r.type == "a"]
+
+    assert came(Fault(FaultKind.DROP, HERE, nth=2)) == ["x", "z"]
+    assert came(Fault(FaultKind.DUPLICATE, HERE, nth=2)) == ["x", "y", "y", "z"]
+    assert came(Fault(FaultKind.ERROR, HERE, nth=2)) == ["x"], "it fails in place of its second output, and is over"
+
+
+def test_outputs_that_are_doubled_count_once_for_each_event() -> None:
+    outcome = through("pieces", "x", "y", "z", scripts=fault("duplicate", times=2))
+    assert types(outcome) == ["one", "one", "two", "two"] * 2 + ["one", "two"]
+    assert len(outcome.faults) == 2
+
+
 @pytest.mark.parametrize(
     ("node", "kind", "message"),
     [
