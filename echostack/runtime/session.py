@@ -29,6 +29,8 @@ from echostack.runtime.tasks import Nursery, to_its_end, within
 OPEN_TIMEOUT = 15.0
 CLOSE_TIMEOUT = 5.0
 DRAIN_TIMEOUT = 300.0
+HANG_UP_TIMEOUT = 60.0
+"""Seconds that what a hang-up does not abandon (an effect that has begun) may go on, if the drain allows so many."""
 _IDLE_POLL = 0.02
 _SLICE = 512
 
@@ -71,6 +73,8 @@ class Session:
         self._probes = tuple(probes)
         self._probing: tuple[Probe, ...] = ()
         self._timeouts = open_timeout, drain_timeout, close_timeout
+        self._patience = drain_timeout
+        self._draining: asyncio.Timeout | None = None
         self._subscriptions: list[Subscription] = []
         self._late: list[str] = []
         self._reason = ""
@@ -165,6 +169,10 @@ class Session:
             return
         self._reason = self._reason or reason
         self._parts.abandon()
+        self._patience = min(self._timeouts[1], HANG_UP_TIMEOUT)
+        if self._draining is not None:
+            until = asyncio.get_running_loop().time() + self._patience
+            self._draining.reschedule(min(until, self._draining.when() or until))
         self._stop_sources.set()
 
     def _ask_end(self, reason: str) -> None:
@@ -335,7 +343,7 @@ class Session:
         self._reason = self._reason or "the sources ended"
         parts.dialogue.caller_left()
         try:
-            async with clock.timeout(self._timeouts[1]):
+            async with clock.timeout(self._patience) as self._draining:
                 for name in parts.drivers:
                     if parts.is_source(name):
                         parts.ending.ended(name)
@@ -350,7 +358,7 @@ class Session:
             for name, task in running.items():
                 if not task.done():
                     self._late.append(name)
-                    parts.failures.late(name, f"was still busy {self._timeouts[1]:g} s after the call's end")
+                    parts.failures.late(name, f"was still busy {self._patience:g} s after the call's end")
         self._announce_end()
 
     def _announce_end(self) -> None:

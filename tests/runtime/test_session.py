@@ -241,6 +241,25 @@ def test_a_connector_that_never_ends_is_named_and_the_call_ends_by_its_deadline(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("hung_up", "ended"), [(3.0, 63.0), (20.0, 80.0), (290.0, 305.0)])
+def test_a_call_whose_caller_has_hung_up_waits_a_minute_at_most_for_what_never_ends(
+    hung_up: float, ended: float
+) -> None:
+    @connector("acme.node")
+    class Never:
+        async def run(self, inbox: Inbox[Text]) -> AsyncIterator[Data]:
+            await asyncio.get_running_loop().create_future()
+            yield Data("never the last")
+
+    async def during(call: Session, clock: LoopClock) -> None:
+        await clock.sleep(hung_up)
+        call.hang_up()
+
+    over = play(ASKED, Never, graph=hears("ear.stt -> acme.node"), until=5.0, during=during)
+    assert over.times("control.call.call_ended") == [ended]
+    assert over.stats.late == ("acme.node",)
+
+
 def test_a_connector_that_will_not_be_cancelled_is_named_and_the_call_closes_by_its_deadline() -> None:
     async def main() -> tuple[float, tuple[str, ...]]:
         clock = LoopClock()
