@@ -16,6 +16,7 @@ from echostack.simulation.mock.hearing import HAIR, Edge, HeardLine, Silence, Vo
 from echostack.simulation.speech import LOUD_NOISE, SILENCE, SpeechCode, SpokenWord, shares, words_of
 
 _SETTLED = 0.16  # silence after which a recogniser that looks from time to time looks once more
+_NEXT = 64  # a partial text holds one word in so many that the one before it had not: a turn costs what it is long
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Habits:
     """How a recogniser listens. Seconds; infinity for never.
 
     endpoint: silence that ends a turn. words_end: time without words that ends it. partials: speech between two partial
-    texts, 0 for one after every word. longest: speech after which a piece becomes a segment.
+    texts, 0 for one after every word; those of a turn of more than 64 words grow rarer with its length, because each
+    holds all of it. longest: speech after which a piece becomes a segment.
     """
 
     endpoint: float
@@ -72,8 +74,8 @@ class Listener:
     """
 
     __slots__ = (
-        "_event", "_gate", "_given", "_habits", "_known", "_line", "_on_partial", "_on_segment", "_on_turn",
-        "_on_voice", "_quiet", "_segmented", "_settled", "_shown", "_speech", "_unlooked", "_value", "_word",
+        "_event", "_gate", "_given", "_habits", "_known", "_line", "_looked", "_on_partial", "_on_segment",
+        "_on_turn", "_on_voice", "_quiet", "_segmented", "_settled", "_shown", "_speech", "_unlooked", "_value", "_word",
         "_wordless", "_words",
     )  # fmt: skip
 
@@ -103,6 +105,7 @@ class Listener:
         self._given = 0  # the number of the last word that the turn before has given
         self._segmented = 0  # how many of the turn's words are in segments
         self._shown = ""
+        self._looked = 0  # how many of the turn's words there were at the last look
         self._unlooked = 0.0
         self._settled = True
 
@@ -135,7 +138,7 @@ class Listener:
         words, event = self._words, self._event
         self.stop()
         self._words, self._known, self._word, self._value = [], {}, None, SILENCE
-        self._shown, self._unlooked, self._settled, self._segmented = "", 0.0, True, 0
+        self._shown, self._unlooked, self._settled, self._segmented, self._looked = "", 0.0, True, 0, 0
         counted = [word for word in words if word.counts]
         if counted:
             self._given = counted[-1].number
@@ -212,17 +215,21 @@ class Listener:
             self._quiet.since = end
         if not self._settled and end - self._quiet.since >= _SETTLED - HAIR:
             self._settled = True
-            self._look()
+            self._look(settled=True)
         if self._quiet.lasts(end) or self._wordless.lasts(end):
             self.end()
 
     # -- what is told ------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
-        """Tell the turn so far, unless nothing is new."""
+    def _look(self, *, settled: bool = False) -> None:
+        """Tell the turn so far, unless nothing is new, or too little in a long turn that is not ``settled``."""
         self._unlooked = 0.0
         if self._on_partial is None or self._event is None:
             return
+        count = len(self._words)
+        if not settled and count > _NEXT and (count - self._looked) * _NEXT < count:
+            return
+        self._looked = count
         words = [word for word in self._words if word.text]
         whole = " ".join(word.text for word in words)
         if whole and whole != self._shown:
