@@ -169,7 +169,8 @@ class _Check:
             case InOrder(events=events):
                 self._all(*events)
             case Written(node=node):
-                self._is_node(node, expected.span)
+                if self._is_node(node, expected.span):
+                    scripted.written(self._work, self._work.nodes[node], expected)
             case Takes(of=of) if of not in TIMES:
                 known = [*TIMES, *self._nodes]
                 if of not in known:

@@ -14,8 +14,8 @@ from echostack.core.kinds import Payload
 from echostack.core.span import Span
 from echostack.language.data import Mapping_, Value, env_names, plain
 from echostack.language.guard import Expression, Field, operands
-from echostack.language.scenario import Output, Script
-from echostack.registry import ConnectorSpec
+from echostack.language.scenario import Output, Script, Written
+from echostack.registry import ConnectorSpec, StandIn, stand_in
 
 _WORDS = {
     "str": TEXT, "int": "a whole number", "float": NUMBER, "bool": TRUTH, "array": LIST, "object": MAPPING,
@@ -104,6 +104,27 @@ def fields_fit(work: Work, kind: type[Payload], value: Value, span: Span, env: M
         work.report(CANNOT_GIVE, message, place, help=_FIELDS)
     except (NameError, TypeError):
         pass  # a plugin's annotations that do not resolve: nothing can be said of its types
+
+
+def written(work: Work, resolved: Resolved, expected: Written) -> None:
+    """Report a node that never writes, and a condition on fields that none of its writes has. What a simulation of its
+    own writes, only that knows."""
+    spec, node = resolved.spec, resolved.node.id
+    if spec is None or resolved.settings is None or stand_in(spec) is StandIn.OWN:
+        return
+    if not spec.acts(resolved.settings):
+        work.report(
+            CANNOT_GIVE, f"{node} writes nothing to the outside world, whatever happens", expected.span,
+            help="`echostack connectors` shows which connectors have an effect",
+        )  # fmt: skip
+        return
+    known = ("kind", *dict.fromkeys(f for p in spec.consumes for f in fields(p)))
+    for operand in operands(expected.where) if expected.where is not None else ():
+        if isinstance(operand, Field) and operand.name not in known:
+            work.report(
+                UNKNOWN_FIELD, f"what {node} writes has no field {operand.name!r}", operand.span,
+                help=work.nearest(operand.name, known) or f"its fields are {', '.join(known)}",
+            )  # fmt: skip
 
 
 def condition_fits(work: Work, condition: Expression, payloads: tuple[type[Payload], ...], what: str) -> None:

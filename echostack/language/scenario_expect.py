@@ -26,12 +26,14 @@ from echostack.language.scenario_scripts import NODE, keys_of, only_one
 from echostack.language.scenario_steps import DAY, EVENT, INSTANT, PATTERN, SPAN_OF_TIME, WHERE, event, written
 from echostack.language.shapes import Count, Duration, Flag, Text
 from echostack.language.tree import Node
+from echostack.language.yaml_tree import shorten
 
 MOST_EXPECTATIONS: Final = 10_000
 MOST_TURNS: Final = 10_000
 HEARD: Final = Text(lines=True, most=100_000, words="the words that are heard")
 PERCENTILES: Final = {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "max": 100}
 _ONCE_OR_MORE: Final = (1, None)
+_ANY: Final = (0, None)
 
 
 def _own_event(head: str, read: RecordValue, node: Node) -> EventMatch:
@@ -39,8 +41,20 @@ def _own_event(head: str, read: RecordValue, node: Node) -> EventMatch:
     return event(read.get(head), read.get("where"), place(node), written(node, "where"))
 
 
+def _says_something(said: bool, read: RecordValue, key: str, why: str, findings: Findings) -> bool:
+    """Whether an expectation can fail at all; one that cannot is reported, because it looks like a test and is none."""
+    if not said:
+        findings.add(
+            Diagnostic(codes.OUT_OF_RANGE, f"this expectation is met whatever happens: {why}", read.span_of(key),
+                       help="say what must come of the call, or remove it")
+        )  # fmt: skip
+    return said
+
+
 def _sees(read: RecordValue, node: Node, findings: Findings) -> Expectation | None:
     if not only_one(node, ("at", "within"), "one expectation", findings):
+        return None
+    if not _says_something(read.get("times") != _ANY, read, "times", "any number is enough", findings):
         return None
     return Sees(
         _own_event("event", read, node), place(node), read.get("times", _ONCE_OR_MORE), read.get("at"),
@@ -70,6 +84,14 @@ def _heard(read: RecordValue, node: Node, findings: Findings) -> dict[str, Any] 
             )
         )
         return None
+    for key in ("contains", "lacks"):
+        said = read.get(key)
+        if said is not None and not any(c.isalnum() for c in said):
+            findings.add(
+                Diagnostic(codes.OUT_OF_RANGE, f"`{key}` takes words, and `{shorten(said)}` has none",
+                           read.span_of(key), help="punctuation is not heard")
+            )  # fmt: skip
+            return None
     return {key: found.value for key, found in read.found.items()}
 
 
@@ -109,11 +131,28 @@ TURNS: Final = {role: _turn(role) for role in ("caller", "agent")}
 TURN: Final = Defined("turn", Keyed("a turn of the conversation", TURNS))
 
 
-def _holds(read: RecordValue, node: Node, findings: Findings) -> Expectation:
+def _in_order(read: RecordValue, node: Node, findings: Findings) -> Expectation | None:
+    if not _says_something(bool(read.get("order")), read, "order", "it names no event", findings):
+        return None
+    return InOrder(read.get("order"), place(node))
+
+
+def _drops(read: RecordValue, node: Node, findings: Findings) -> Expectation | None:
+    if not _says_something(read.get("drops") != _ANY, read, "drops", "any number is enough", findings):
+        return None
+    return Drops(place(node), read.get("edge", ""), read.get("drops"))
+
+
+def _holds(read: RecordValue, node: Node, findings: Findings) -> Expectation | None:
+    says = bool(read.get("conversation")) or not read.get("among", False)
+    if not _says_something(says, read, "conversation", "no turn is among any others", findings):
+        return None
     return Holds(read.get("conversation"), place(node), read.get("among", False))
 
 
-def _written(read: RecordValue, node: Node, findings: Findings) -> Expectation:
+def _written(read: RecordValue, node: Node, findings: Findings) -> Expectation | None:
+    if not _says_something(read.get("times") != _ANY, read, "times", "any number is enough", findings):
+        return None
     return Written(read.get("written"), place(node), read.get("where"), read.get("times", _ONCE_OR_MORE))
 
 
@@ -166,7 +205,7 @@ EXPECTATIONS: Final[dict[str, Built]] = {
     "order": Built(
         Record({"order": Field(ListOf(EVENT, "a list of events", 1_000), "The first of each, one after the other.",
                                required=True)}),
-        lambda read, node, findings: InOrder(read.get("order"), place(node)),
+        _in_order,
     ),
     "heard": Built(
         Record(
@@ -222,7 +261,7 @@ EXPECTATIONS: Final[dict[str, Built]] = {
                 "edge": Field(Text(), "Part of the name of the edge whose queue is meant; all together unless said."),
             }
         ),
-        lambda read, node, findings: Drops(place(node), read.get("edge", ""), read.get("drops")),
+        _drops,
     ),
     "ends": Built(
         Record(

@@ -78,7 +78,7 @@ class Played:
     def note(self, fault: Fault) -> None:
         """``fault`` is played now."""
         self._used[next(at for at, known in enumerate(self.faults) if known is fault)] += 1
-        self._world.faults.append(AppliedFault(self.node, fault.kind, self.now))
+        self._world.faults.append(AppliedFault(self.node, fault.kind, self.now, fault.span))
 
     def failure(self, fault: Fault) -> ConnectorFailure:
         """What a fault comes as; it is noted."""

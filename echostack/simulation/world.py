@@ -68,11 +68,13 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class AppliedFault:
-    """A fault that the scenario asked for and that was played: at which node, which kind, when (session seconds)."""
+    """A fault that the scenario asked for and that was played: at which node, which kind, when (session seconds), and
+    where it stands in the scenario."""
 
     node: str
     kind: FaultKind
     time: float
+    span: Span | None = None
 
 
 class NodeStore:

@@ -10,11 +10,12 @@ import pytest
 from echostack.checks import check, check_scenarios
 from echostack.connectors import BUILTIN
 from echostack.core.diagnostic import Findings
+from echostack.core.payloads import Text
 from echostack.core.span import Source
 from echostack.graph import build
 from echostack.language import read_document, read_file
 from echostack.language.scenario import ScenarioFile
-from echostack.registry import Registry
+from echostack.registry import Registry, connector
 from tests.checks.helpers import told
 from tests.checks.vendors import registry
 from tests.conftest import ROOT
@@ -159,6 +160,9 @@ def test_a_caller_needs_a_line_to_speak_on() -> None:
          ["1:14-34 E0420 the graph has no node 'crm.write'",
           "  help: its nodes are ingress.mic, moonshine.stt, faq.agent, piper.tts, egress.speaker, "
           "transcript.log, webrtc.vad"]),
+        ("expect: [{written: faq.agent, times: 0}]",
+         ["1:14-44 E0421 faq.agent writes nothing to the outside world, whatever happens",
+          "  help: `echostack connectors` shows which connectors have an effect"]),
         ("expect: [{takes: voice2voice, max: 1}]",
          ["1:14-42 E0420 the graph has no node 'voice2voice'", "  help: did you mean 'voice_to_voice'?"]),
         ("expect: [{ends: true, late: [piper]}]",
@@ -200,6 +204,17 @@ def test_scenarios_from_elsewhere_are_checked_too() -> None:
     assert isinstance(file, ScenarioFile)
     check_scenarios(checked, file.scenarios, findings)
     assert [(d.code.id, str(d.span)) for d in findings.items] == [("E0420", "t.echo:2:28")]
+
+
+@connector("notes.keep", effect=True)
+async def keep(text: Text) -> None:
+    """Writes it down."""
+
+
+def test_what_is_written_has_the_fields_of_what_the_node_takes() -> None:
+    graph = GRAPH.replace("transcript.log", "notes.keep")
+    found = said("expect: [{written: notes.keep, where: 'txet == kind'}]", graph, Registry(BUILTIN).add(keep))
+    assert found == ["1:44-48 E0411 what notes.keep writes has no field 'txet'", "  help: did you mean 'text'?"]
 
 
 def test_the_scenarios_of_an_imported_file_are_its_own(tmp_path: Path) -> None:

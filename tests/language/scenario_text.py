@@ -90,6 +90,7 @@ tests:
 _times = st.sampled_from(["1", "0", "2..", "..3", "0..3"])
 _duration = st.sampled_from(["1s", "250ms", "0.5", "2", "1.5s"])
 _say = words.filter(bool).map(quoted)
+_heard = words.filter(lambda said: any(c.isalnum() for c in said)).map(quoted)
 _where = conditions.map(quoted)
 _event = st.one_of(
     st.sampled_from(["processing.*.text", "control.*.playout_started", "a.b.c.d"]),
@@ -144,8 +145,8 @@ expectations = st.one_of(
     st.just("processing.*.text"),
     _mapping(_key("event", st.just("a.b.c")), where=_where, times=_times, within=_duration, after=_event),
     _mapping(_key("never", st.just("a.b.c")), where=_where, after=_event),
-    _mapping(_key("order", st.lists(_event, max_size=3).map(lambda e: f"[{', '.join(e)}]"))),
-    _mapping(_key("heard", st.one_of(_say, _mapping(_key("contains", _say), nth=st.just("1"), seconds=_duration)))),
+    _mapping(_key("order", st.lists(_event, min_size=1, max_size=3).map(lambda e: f"[{', '.join(e)}]"))),
+    _mapping(_key("heard", st.one_of(_say, _mapping(_key("contains", _heard), nth=st.just("1"), seconds=_duration)))),
     _mapping(st.just("conversation: [{caller: a}, {cut: true, agent: b}]"), among=st.just("true")),
     _mapping(st.just("written: a.b"), where=_where, times=_times),
     _mapping(st.just("takes: voice_to_voice"), _key("p95", _duration), max=_duration),

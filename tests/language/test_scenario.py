@@ -264,7 +264,7 @@ def test_scripts() -> None:
         ("heard: {seconds: 1.5s, starts: 3.5s, stops: 5s}", Hears(NOWHERE, seconds=1.5, starts=3.5, stops=5.0)),
         ("conversation: [{caller: a}, {agent: b, cut: true}]",
          Holds((Said("caller", "a", NOWHERE), Said("agent", "b", NOWHERE, True)), NOWHERE)),
-        ("{conversation: [], among: true}", Holds((), NOWHERE, True)),
+        ("{conversation: [caller: a], among: true}", Holds((Said("caller", "a", NOWHERE),), NOWHERE, True)),
         ("written: crm.write", Written("crm.write", NOWHERE)),
         ("{written: crm.write, times: 0}", Written("crm.write", NOWHERE, times=(0, 0))),
         ("{takes: voice_to_voice, p50: 800ms, p95: 1.2s, max: 2s}",

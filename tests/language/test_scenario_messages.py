@@ -202,6 +202,19 @@ def test_scripts(text: str, message: list[str]) -> None:
         ("heard: {nth: 2}", ["6:16 E0127 `heard` does not say what is heard",
                              "help: write one or more of text, contains, lacks, seconds, starts, stops"]),
         ("heard: {nth: 0, text: a}", ["6:22 E0123 `nth` takes a whole number from 1 to 1,000,000, not `0`"]),
+        ("heard: {lacks: '...'}", ["6:24 E0123 `lacks` takes words, and `...` has none",
+                                   "help: punctuation is not heard"]),
+        *(
+            (text, [f"6:{column} E0123 this expectation is met whatever happens: {why}",
+                    "help: say what must come of the call, or remove it"])
+            for text, column, why in [
+                ("{event: a.b.c, times: 0..}", 31, "any number is enough"),
+                ("{written: a.b, times: 0..}", 31, "any number is enough"),
+                ("drops: 0..", 16, "any number is enough"),
+                ("order: []", 16, "it names no event"),
+                ("{conversation: [], among: true}", 24, "no turn is among any others"),
+            ]
+        ),
         ("conversation: [{user: hi}]", ["6:25 E0150 a turn of the conversation begins with one of caller, agent; "
                                         "`user` is none of them",
                                         "help: begin it with one of these keys"]),

@@ -1,7 +1,8 @@
 """What holds for every call, asked for or not, and how the call is to end.
 
 Nothing crashes, the call ends in time, nobody is late unless the scenario says who, no task stays behind, the script
-could be played as it stands, and no connector fails that the scenario neither makes fail nor expects to.
+could be played as it stands, its faults included, and no connector fails that the scenario neither makes fail nor
+expects to.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from echostack.core.payloads import DeadLetter, ExceptionFailure, TimeoutFailure
 from echostack.language.scenario import Await, Ends, EventMatch, InOrder, Never, Sees
 from echostack.simulation.expect.finding import failure
 from echostack.simulation.expect.phrases import count, instant, micros, quoted
+from echostack.simulation.matching import matcher
 from echostack.simulation.outcome import Failure, Outcome
 
 
@@ -32,6 +34,7 @@ def always(outcome: Outcome) -> Iterator[Failure]:
         tasks = ", ".join(outcome.left)
         what = f"{count(len(outcome.left), 'task')} of the call went on after its end: {tasks}"
         yield failure(outcome, what, None, at=outcome.seconds)
+    yield from _faults_that_never_came(outcome)
     yield from _unexpected_errors(outcome)
 
 
@@ -72,15 +75,17 @@ def _late(outcome: Outcome) -> Iterator[Failure]:
 
 
 def _unexpected_errors(outcome: Outcome) -> Iterator[Failure]:
-    """Failures of connectors that nothing made good, in a scenario that makes nothing fail and asks about none."""
-    if any(script.faults for script in outcome.scenario.connectors.values()):
-        return
-    asked = _asked(outcome)
+    """Failures of connectors that nothing made good, that the scenario does not ask about, and that no fault is to
+    blame for: those of a node with faults are its own, and what fails after a fault may be what came of it."""
+    made = {script.node for script in outcome.scenario.connectors.values() if script.faults}
+    made |= {node.choice for node in outcome.plan.nodes.values() if node.choice and node.id in made}
+    since = min((fault.time for fault in outcome.faults), default=float("inf"))
+    asked = [matcher(match) for match in _asked(outcome)]
     told: set[str] = set()
     for event in outcome.events:
         if not isinstance(event.payload, ExceptionFailure | TimeoutFailure | DeadLetter):
             continue
-        if any(match.pattern.matches(event.name) for match in asked):
+        if event.time >= since or event.payload.node in made or any(fits(event) for fits in asked):
             continue
         node = event.payload.node
         if node not in told:  # one that fails again and again is told once, and so is what it leaves unhandled
@@ -88,6 +93,23 @@ def _unexpected_errors(outcome: Outcome) -> Iterator[Failure]:
             yield failure(
                 outcome, _error(event), None, at=event.time, help="an expectation that names the event allows it"
             )
+
+
+def _faults_that_never_came(outcome: Outcome) -> Iterator[Failure]:
+    """What the scenario wants to go wrong, and did not: its expectations would be met without it. A fault that stands
+    nowhere in a file (a search tries it) may come too late."""
+    if outcome.crash:
+        return
+    played = {(f.node, f.kind, f.span) for f in outcome.faults}
+    for script in outcome.scenario.connectors.values():
+        for fault in script.faults:
+            if fault.span != outcome.scenario.span and (script.node, fault.kind, fault.span) not in played:
+                when = f" with event {fault.nth}" if fault.nth is not None else ""
+                when = f" from {instant(fault.at)} on" if fault.at is not None else when
+                yield failure(
+                    outcome, f"`{script.node}` was to go wrong ({fault.kind.value}){when}, and it never came to that",
+                    fault.span, help="give it what it is to fail at, or take the fault away",
+                )  # fmt: skip
 
 
 def _error(event: Event) -> str:
@@ -98,14 +120,14 @@ def _error(event: Event) -> str:
 
 
 def _asked(outcome: Outcome) -> list[EventMatch]:
-    """Every event that the scenario names."""
+    """Every event that the scenario names; of what it says never happens, what it says of the whole call."""
     found: list[EventMatch | None] = [s.event for s in outcome.scenario.caller.steps if isinstance(s, Await)]
     for expected in outcome.scenario.expect:
         match expected:
             case Sees(event=event, after=after, before=before):
                 found += [event, after, before]
-            case Never(event=event, after=after):
-                found += [event, after]
+            case Never(event=event, after=after, within=within):
+                found += [event] if after is None and within is None else [after]
             case InOrder(events=events):
                 found += events
     return [match for match in found if match is not None]

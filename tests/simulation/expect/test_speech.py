@@ -27,7 +27,6 @@ CONVERSATION = (
         "{conversation: [caller: are you open, {agent: yes we are open, cut: false}], among: true}",
         "{conversation: [{caller: and lunch}], among: true}",
         "{conversation: [{agent: yes we are open, cut: false}, {agent: lunch is}], among: true}",
-        "{conversation: [], among: true}",
     ],
 )
 def test_what_holds_is_no_failure(line: str) -> None:

@@ -10,8 +10,8 @@ import pytest
 from echostack.core.payloads import ExceptionFailure, Retried, TimeoutFailure
 from echostack.core.span import Span
 from echostack.runtime.stats import QueueStats, Stats
-from echostack.simulation.world import NodeStore, Note
-from tests.simulation.expect.calls import event, failures, judged, text
+from echostack.simulation.world import AppliedFault, NodeStore, Note
+from tests.simulation.expect.calls import event, failures, judged, scenario, text
 
 FAILED = event(2.0, "error.faq.exception", ExceptionFailure("faq.agent", "KeyError: 'x'", "processing.moonshine.text"))
 
@@ -53,8 +53,38 @@ def test_an_error_is_no_failure_where_it_was_made_good_or_asked_for_or_scripted(
     assert judged(events=(event(1.0, "error.faq.retried", Retried("faq.agent")),)) == []
     assert judged("error.*.exception", events=(FAILED,)) == []
     assert judged("{never: error.faq.exception, after: control.call.call_started}", events=(FAILED,)) != []
-    faulty = "    connectors: {piper.tts: {faults: [{error: true, nth: 1}]}}\n"
-    assert judged("{drops: 0}", head=faulty, events=(FAILED,)) == []
+    own = "    connectors: {faq.agent: {faults: [{error: true}]}}\n"
+    assert judged("{drops: 0}", head=own, events=(FAILED,), faults=played(own, 2.0)) == []
+
+
+FAULTY = "    connectors: {piper.tts: {faults: [{error: true, nth: 1}]}}\n"
+
+
+def played(head: str, time: float) -> tuple[AppliedFault, ...]:
+    """That the faults of such a scenario were played at this instant."""
+    scripts = scenario(head=head).connectors.values()
+    return tuple(AppliedFault(s.node, f.kind, time, f.span) for s in scripts for f in s.faults)
+
+
+def test_a_fault_at_one_node_excuses_no_failure_of_another_before_it() -> None:
+    said = "`faq.agent` failed on `processing.moonshine.text` at 2.000 s, and no fault was scripted: KeyError: 'x'"
+    assert judged(head=FAULTY, events=(FAILED,), faults=played(FAULTY, 3.0)) == [said]
+    assert judged(head=FAULTY, events=(FAILED,), faults=played(FAULTY, 1.0)) == [], "it may have come of it"
+
+
+def test_what_an_expectation_says_of_other_failures_excuses_none() -> None:
+    assert len(judged("{never: error.*.exception, within: 1s}", events=(FAILED,))) == 1
+    assert len(judged("{event: error.*.exception, where: node == 'piper.tts', times: 0}", events=(FAILED,))) == 1
+
+
+def test_a_fault_that_is_never_played_fails_the_scenario() -> None:
+    (failure,) = failures(head=FAULTY)
+    assert failure.what == "`piper.tts` was to go wrong (error) with event 1, and it never came to that"
+    assert failure.help == "give it what it is to fail at, or take the fault away"
+    assert failure.span is not None
+    assert failure.span.line == 4
+    late = FAULTY.replace("nth: 1", "at: 90s")
+    assert judged(head=late) == ["`piper.tts` was to go wrong (error) from 90.000 s on, and it never came to that"]
 
 
 def test_every_faulty_node_is_told_once() -> None:
