@@ -18,6 +18,7 @@ from echostack.core.payloads import AudioFrame, CallEnded, Dtmf
 from echostack.language.scenario import Keys, Scenario, Send
 from echostack.plan import Plan
 from echostack.plan.model import PlanNode
+from echostack.registry import StandIn, stand_in
 from echostack.runtime import Session
 from echostack.runtime.probe import Probe
 from echostack.simulation.ears import Ears
@@ -101,13 +102,16 @@ async def play(
     if unknown:
         raise UsageError(f"the graph has no node {unknown[0]!r}; it has {', '.join(sorted(plan.nodes))}")
     world = World(scenario, seed, dict(answers or {}), nodes, clock.now)
-    world.lines = {n.id: n.spec.produces for n in plan.ingresses if n.spec is not None and n.id not in nodes}
+    world.lines = {
+        n.id: n.spec.produces for n in plan.ingresses
+        if n.spec is not None and n.id not in nodes and stand_in(n.spec) is StandIn.CALLER
+    }  # fmt: skip
     world.caller_line = _caller_line(plan, world)
     world.audible = any(_listens(plan.nodes[n]) for n in nodes)
     ears = world.ears = Ears(plan, clock.now)
     witness = Witness(plan, world.speech)
     prepared = simulated(plan, world)
-    _check_script(world)
+    _check_script(plan, world)
     call = Session(
         prepared, session=session, clock=clock, compute=InlineCompute(), seed=seed, probes=[ears, witness, *probes]
     )  # fmt: skip
@@ -137,7 +141,7 @@ async def play(
     )  # fmt: skip
 
 
-def _check_script(world: World) -> None:
+def _check_script(plan: Plan, world: World) -> None:
     """UsageError, before the call begins, for a caller's step that this graph cannot take."""
     caller = world.scenario.caller
     if caller.steps and not world.caller_line:
@@ -148,6 +152,8 @@ def _check_script(world: World) -> None:
         if isinstance(step, Send):
             kinds = [(type(p), step.source) for p in world.payloads(step.kind, step.fields, step.span)]
         elif isinstance(step, Keys):
+        if plan.ingresses and not world.real:
+            has = f"{plan.ingresses[0].id} has a simulation of its own, which plays no script"
             kinds = [(Dtmf, None)]
         for payload, source in kinds:
             if not world.lines_for(payload, source):

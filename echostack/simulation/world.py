@@ -139,8 +139,11 @@ class World:
     """When (session seconds) the caller began to say what."""
     begun: list[tuple[int, float]] = field(default_factory=list)
     """Which step of the script the caller began when (session seconds); not those that happen beside the others."""
-    spoken: dict[str, int] = field(default_factory=dict)
-    """How many words of an utterance that is still being made were said, by whichever synthesiser."""
+    spoken: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How many words of an utterance that is still being made were said, by a synthesiser or by the members of a choice
+    together: the second goes on where the first has failed."""
+    choices: Mapping[str, str] = field(default_factory=dict)
+    """By node: the choice that it is a member of."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the caller's script is over, so that every other line ends with it."""
 

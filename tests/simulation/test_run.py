@@ -13,10 +13,11 @@ import msgspec
 import pytest
 
 import echostack.api as api
+from echostack.core.audio import AudioFormat
 from echostack.core.errors import UsageError
 from echostack.core.events import Event
 from echostack.core.payloads import AgentMessage, AudioFrame, Text
-from echostack.registry import Context, Inbox, connector
+from echostack.registry import Context, Inbox, connector, simulates
 from echostack.runtime.probe import CallView
 from echostack.simulation.loop import run_virtual
 from echostack.simulation.run import play, simulate
@@ -172,3 +173,64 @@ def test_simulated_listeners_beside_a_real_one_know_the_words_of_the_voice() -> 
     (text,) = [e.payload for e in outcome.events if e.name == "processing.moonshine.text"]
     assert isinstance(text, Text)
     assert text.text == "what are your opening hours"
+
+
+TWO_ENDS = """
+echostack: 1
+connectors:
+  moonshine.stt: {endpoint_ms: 400}
+  second.tts: {use: piper.tts}
+pipeline:
+  - ingress.phone.audio_frame -> moonshine.stt -> acme.agent
+  - acme.agent -> piper.tts -> egress.app.audio_chunk
+  - acme.agent -> second.tts -> egress.speaker.audio_chunk
+"""
+
+
+def test_two_synthesisers_that_say_the_same_each_say_all_of_it() -> None:
+    said = "connectors: {acme.agent: {replies: [One two three four.]}}\ncaller: [{say: go, lasts: 1s}]"
+    outcome = call(said, TWO_ENDS)
+    assert not outcome.failures
+    assert sorted((h.egress, h.text) for h in outcome.heard) == [
+        ("egress.app", "One two three four."),
+        ("egress.speaker", "One two three four."),
+    ]
+    assert [[w.index for w in h.words] for h in outcome.heard] == [[0, 1, 2, 3]] * 2
+
+
+def test_an_interruption_waits_for_what_is_still_heard_at_another_end() -> None:
+    replies = """
+connectors:
+  acme.agent: {delay: 0s, replies: [{say: "One two three four five six seven eight.", times: always}]}
+  piper.tts: {delay: 0s}
+  second.tts: {delay: 1s}
+caller: [{say: go, lasts: 1s}, {interrupt: stop it now, after: 2s, lasts: 1s, within: 6s}, hang up]
+"""
+    outcome = call(replies, TWO_ENDS)
+    assert not outcome.notes
+    assert times(outcome, "control.barge_in.committed"), "the first to sound is not the last"
+
+
+@connector("ingress.own", output_format=lambda settings: AudioFormat(16_000))
+class Own:
+    """A line with a simulation of its own."""
+
+    async def run(self) -> AsyncIterator[AudioFrame]:
+        raise AssertionError
+        yield AudioFrame(b"", 16_000)
+
+
+@simulates(Own)
+class OwnSimulated:
+    async def run(self) -> AsyncIterator[AudioFrame]:
+        yield AudioFrame(bytes(640), 16_000)
+
+
+def test_an_ingress_with_a_simulation_of_its_own_plays_no_script() -> None:
+    text = "pipeline:\n  - ingress.own.audio_frame -> moonshine.stt -> transcript.log\n"
+    graph = api.compile(text, registry=registry().add(Own), env={}).plan
+    assert simulate(graph, scenario("lasts: 1s")).failures == ()
+    with pytest.raises(
+        UsageError, match=r"nobody can call this graph, because ingress\.own has a simulation of its own"
+    ):
+        simulate(graph, scenario("caller: [{say: hello}]"))

@@ -8,6 +8,7 @@ from itertools import pairwise
 from echostack.core.payloads import AudioChunk, AudioChunkStream, PlayoutFinished
 from echostack.plan.model import PlanEdge
 from echostack.simulation.invariants.evidence import HAIR, Evidence, seconds, spoken_words
+from echostack.simulation.invariants.witness import Piece
 from echostack.simulation.outcome import Failure
 from echostack.simulation.world import HeardSpeech, HeardWord
 
@@ -86,9 +87,9 @@ def cut_only_by_interruption(evidence: Evidence) -> Iterator[Failure]:
     """What was said is heard to its end, unless it was interrupted, the caller hung up, or something failed."""
     if evidence.disturbed or not evidence.outcome.ended:
         return
-    spoken = [n for n, edges in _speaking(evidence).items() if len(edges) == 1]
-    heard = {s.utterance: s for s in evidence.heard}
-    for utterance, pieces in evidence.pieces.items():
+    spoken = {n: edges[0].target for n, edges in _speaking(evidence).items() if len(edges) == 1}
+    heard = {(s.utterance, s.egress): s for s in evidence.heard}
+    for utterance, pieces in _voices(evidence):
         if not pieces[-1].final or any(p.node not in spoken for p in pieces):
             continue
         if evidence.plan.nodes[pieces[0].node].spec is None or pieces[0].node in _real(evidence):
@@ -97,13 +98,23 @@ def cut_only_by_interruption(evidence: Evidence) -> Iterator[Failure]:
         made = evidence.epoch_of(utterance)
         if (made is not None and evidence.over(*made) is not None) or evidence.hung_up is not None or not said:
             continue
-        speech = heard.get(utterance)
+        speech = heard.get((utterance, spoken[pieces[0].node]))
         got = spoken_words(w.text for w in _whole(evidence, speech)) if speech is not None else []
         if got != said:
             until = speech.end if speech is not None else pieces[0].time
             yield evidence.finding(
                 f"{utterance} was heard as {' '.join(got)!r}, and nothing cut it: it says {' '.join(said)!r}", until
             )
+
+
+def _voices(evidence: Evidence) -> Iterator[tuple[str, list[Piece]]]:
+    """Every utterance as each of those who speak it says it; the members of a choice are one."""
+    for utterance, pieces in evidence.pieces.items():
+        by_voice: dict[str, list[Piece]] = {}
+        for piece in pieces:
+            by_voice.setdefault(evidence.plan.nodes[piece.node].choice or piece.node, []).append(piece)
+        for own in by_voice.values():
+            yield utterance, own
 
 
 def playout_tells_the_truth(evidence: Evidence) -> Iterator[Failure]:

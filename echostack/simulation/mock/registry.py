@@ -65,6 +65,7 @@ def simulated(plan: Plan, world: World) -> Plan:
         return (built(cls, fields, span, world.scenario.env),)
 
     world.payloads = payloads
+    world.choices = {node.id: node.choice for node in plan.nodes.values() if node.choice}
     world.formats = {node.id: found for node in plan.egresses if (found := _spoken_format(node, plan)) is not None}
     return dataclasses.replace(plan, nodes={name: _node(node, plan, world) for name, node in plan.nodes.items()})
 

@@ -57,6 +57,7 @@ class SimulatedSynthesiser:
         self._simulator, self._world = simulator, world
         self._pauses = Pauses(simulator.clock, told=spec.keeps_running)
         self._spoken = world.spoken  # shared: one that fails half way leaves the rest of an utterance to another
+        self._voice = world.choices.get(simulator.node, simulator.node)
         self._held: dict[str, list[str]] = {}  # pieces of an utterance that is given whole
 
     async def answer(self, event: Event) -> AsyncIterator[Payload]:
@@ -144,7 +145,7 @@ class SimulatedSynthesiser:
             )  # fmt: skip
             yield end, 0.0
         if speech.last:
-            self._spoken.pop(speech.utterance, None)
+            self._spoken.pop((self._voice, speech.utterance), None)
 
     def _say(self, text: str, utterance: str, last: bool) -> tuple[bytes, tuple[Word, ...], float]:
         rate, channels = self._format.rate, self._format.channels
@@ -168,11 +169,11 @@ class SimulatedSynthesiser:
 
     def _first_index(self, utterance: str, words: int) -> int:
         """How many words ``utterance`` has had; so many ``words`` more are being said."""
-        spoken = self._spoken
-        first = spoken.get(utterance, 0)
-        if utterance not in spoken and len(spoken) >= _UNDER_WAY:
+        spoken, mine = self._spoken, (self._voice, utterance)
+        first = spoken.get(mine, 0)
+        if mine not in spoken and len(spoken) >= _UNDER_WAY:
             del spoken[next(iter(spoken))]  # it was interrupted, and its end never came
-        spoken[utterance] = first + words
+        spoken[mine] = first + words
         return first
 
 
