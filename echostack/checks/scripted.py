@@ -49,8 +49,10 @@ def check(work: Work, resolved: Resolved, script: Script, env: Mapping[str, str]
 
 
 def _says(spec: ConnectorSpec) -> bool:
-    """Whether it makes anything that has words."""
-    return any(not p.__kind__.audio and any(TEXT in types for types in fields(p).values()) for p in spec.produces)
+    """Whether it makes anything that has words, or speaks of itself."""
+    return stand_in(spec) is StandIn.VOICE or any(
+        not p.__kind__.audio and any(TEXT in types for types in fields(p).values()) for p in spec.produces
+    )
 
 
 def _output(work: Work, resolved: Resolved, output: Output, env: Mapping[str, str]) -> None:

@@ -91,6 +91,7 @@ class StandIn(StrEnum):
     RECOGNISER = "a recogniser that hears the scripted words"
     DETECTOR = "a detector of the scripted voice"
     SYNTHESISER = "a synthesiser of audio of the right length"
+    VOICE = "a voice model that hears, answers and speaks"
     AGENT = "an agent that answers in text"
     SERVICE = "a service with records of its own"
 
@@ -110,6 +111,8 @@ def stand_in(spec: ConnectorSpec) -> StandIn:
     if spec.form is Form.SINK:
         return StandIn.FAR_END
     made = {p.__kind__.base for p in spec.produces}
+    if AudioFrame in spec.consumes and "audio_chunk" in made:
+        return StandIn.VOICE
     if AudioFrame in spec.consumes and "text" in made:
         return StandIn.RECOGNISER
     if AudioFrame in spec.consumes and made & {"speech_started", "speech_stopped"}:

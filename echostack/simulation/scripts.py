@@ -18,7 +18,7 @@ from echostack.core.kinds import Payload
 from echostack.core.payloads import AgentMessage, AgentMessagePartial, Text
 from echostack.core.span import Span
 from echostack.language.scenario import Delay, Output, Reply, Script
-from echostack.registry import ConnectorSpec
+from echostack.registry import ConnectorSpec, StandIn, stand_in
 from echostack.simulation.building import built, kind_of, made, text_field, text_of
 from echostack.simulation.matching import fulfils
 from echostack.simulation.mock.replies import in_pieces
@@ -120,7 +120,7 @@ def text_given(spec: ConnectorSpec, text: str, span: Span, delay: Delay | None =
 def said(spec: ConnectorSpec, text: str, span: Span) -> Payload:
     """``text`` as ``spec`` says it: an agent's message, a recogniser's text, or else the first kind that has words."""
     makes = spec.produces
-    if AgentMessage in makes:
+    if AgentMessage in makes or stand_in(spec) is StandIn.VOICE:
         return AgentMessage(text)
     if AgentMessagePartial in makes:
         return AgentMessagePartial(text, final=True)

@@ -98,6 +98,8 @@ def cut_only_by_interruption(evidence: Evidence) -> Iterator[Failure]:
         made = evidence.epoch_of(utterance)
         if (made is not None and evidence.over(*made) is not None) or evidence.hung_up is not None or not said:
             continue
+        if made is None and _interrupted_at(evidence, spoken[pieces[0].node], pieces[0].time):
+            continue  # made outside any scope, it is of the epoch in which it comes to the egress
         speech = heard.get((utterance, spoken[pieces[0].node]))
         got = spoken_words(w.text for w in _whole(evidence, speech)) if speech is not None else []
         if got != said:
@@ -105,6 +107,11 @@ def cut_only_by_interruption(evidence: Evidence) -> Iterator[Failure]:
             yield evidence.finding(
                 f"{utterance} was heard as {' '.join(got)!r}, and nothing cut it: it says {' '.join(said)!r}", until
             )
+
+
+def _interrupted_at(evidence: Evidence, egress: str, since: float) -> bool:
+    scope = evidence.plan.nodes[egress].scope
+    return any(c.scope == scope and c.time >= since for c in evidence.commits)
 
 
 def _voices(evidence: Evidence) -> Iterator[tuple[str, list[Piece]]]:

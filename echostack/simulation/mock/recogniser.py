@@ -27,6 +27,22 @@ ENDPOINT, LONGEST = 0.4, 15.0
 _WAITING = 256  # outputs that may wait to be taken before the inbox is left alone
 
 
+def habits(settings: Any) -> Habits:
+    """How a connector with these settings listens."""
+    return Habits(
+        endpoint=knobs.seconds(settings, knobs.ENDPOINT, ENDPOINT),
+        words_end=knobs.seconds(settings, knobs.WORDS_END, float("inf")),
+        partials=knobs.seconds(settings, knobs.PARTIALS, 0.0),
+        longest=knobs.seconds(settings, knobs.LONGEST, LONGEST),
+        language=knobs.text(settings, "language", "en"),
+    )
+
+
+def voice_gate(settings: Any) -> tuple[float, float]:
+    """Seconds of voice that open its voice activity, and of silence that close it."""
+    return knobs.seconds(settings, knobs.START, START), knobs.seconds(settings, knobs.HANGOVER, HANGOVER)
+
+
 class SimulatedRecogniser:
     """Reads the caller's words from the frames that really arrived, and gives them as the connector would.
 
@@ -41,20 +57,10 @@ class SimulatedRecogniser:
 
     def __init__(self, spec: ConnectorSpec, settings: Any, simulator: Simulator, world: World) -> None:
         self._produces, self._simulator, self._world = spec.produces, simulator, world
-        endpoint = knobs.seconds(settings, knobs.ENDPOINT, ENDPOINT)
-        self._habits = Habits(
-            endpoint=endpoint,
-            words_end=knobs.seconds(settings, knobs.WORDS_END, float("inf")),
-            partials=knobs.seconds(settings, knobs.PARTIALS, 0.0),
-            longest=knobs.seconds(settings, knobs.LONGEST, LONGEST),
-            language=knobs.text(settings, "language", "en"),
-        )
+        self._habits = habits(settings)
         silent = knobs.off(settings, "interim_results") or knobs.none(settings, knobs.PARTIALS)
         self._shows = TextPartial in spec.produces and not silent
-        self._gate = (
-            knobs.seconds(settings, knobs.START, START),
-            knobs.seconds(settings, knobs.HANGOVER, HANGOVER),
-        )
+        self._gate = voice_gate(settings)
         self._ready: deque[Out] = deque()
         self._wake, self._room = asyncio.Event(), asyncio.Event()
         self._due: deque[tuple[list[Payload], Event]] = deque()  # turns that are over, and their timers

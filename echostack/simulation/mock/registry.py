@@ -37,6 +37,7 @@ from echostack.simulation.mock.generic import SimulatedService
 from echostack.simulation.mock.recogniser import SimulatedRecogniser
 from echostack.simulation.mock.simulator import NodeSimulator, Replies
 from echostack.simulation.mock.synthesiser import SimulatedSynthesiser
+from echostack.simulation.mock.voice_model import SimulatedVoiceModel
 from echostack.simulation.scripts import Player
 from echostack.simulation.world import World
 
@@ -44,6 +45,7 @@ _MOCKS: dict[StandIn, Callable[..., Any]] = {
     StandIn.RECOGNISER: SimulatedRecogniser,
     StandIn.DETECTOR: SimulatedDetector,
     StandIn.SYNTHESISER: SimulatedSynthesiser,
+    StandIn.VOICE: SimulatedVoiceModel,
     StandIn.AGENT: SimulatedAgent,
     StandIn.SERVICE: SimulatedService,
 }
