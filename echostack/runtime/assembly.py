@@ -27,9 +27,10 @@ from echostack.runtime.flows import SinkDriver, SourceDriver, StreamDriver
 from echostack.runtime.make import EmbeddedSink, fed, make_target
 from echostack.runtime.probe import Probe, Wanted
 from echostack.runtime.queues import Inbox, Lane
+from echostack.runtime.routes import FusedNode, Handle, Parts
 from echostack.runtime.speculation import Speculation
 from echostack.runtime.tasks import Nursery
-from echostack.runtime.wiring import FusedNode, Handle, Parts, Wiring
+from echostack.runtime.wiring import Wiring
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from echostack.runtime.breaker import Breaker
 from echostack.runtime.calls import Attempt, CallDriver, acts
 from echostack.runtime.context import NodeContext
 from echostack.runtime.flows import HELD, StreamDriver
-from echostack.runtime.wiring import Handle
+from echostack.runtime.routes import Handle
 
 HANDOVER_DEADLINE = 1.0
 """Seconds that a member in use may take to end when an earlier one is to be probed."""

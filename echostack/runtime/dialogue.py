@@ -30,9 +30,9 @@ from echostack.runtime.core import Core, restamp
 from echostack.runtime.driver import Driver
 from echostack.runtime.farend import OnAudio
 from echostack.runtime.playout import Heard, Playout
+from echostack.runtime.routes import Observer
 from echostack.runtime.speculation import Speculation
 from echostack.runtime.turns import RECOGNISER, TurnKeeper
-from echostack.runtime.wiring import Observer
 
 OnPlayed = Callable[[str, Event, bytes, int], None]
 Hooks = dict[str, dict[type[Payload], list[Observer]]]

@@ -15,8 +15,8 @@ from echostack.runtime.effects import Effects
 from echostack.runtime.failures import Failures
 from echostack.runtime.outputs import outputs
 from echostack.runtime.queues import Inbox
+from echostack.runtime.routes import Handle
 from echostack.runtime.tasks import Nursery
-from echostack.runtime.wiring import Handle
 
 REAP_DEADLINE = 5.0
 """Seconds that cancelled work may take to end before it is reported late."""

@@ -18,7 +18,7 @@ from echostack.runtime.driver import Driver, Shared, released, settle
 from echostack.runtime.failures import in_patience, retrying
 from echostack.runtime.playout import Playout
 from echostack.runtime.queues import Inbox
-from echostack.runtime.wiring import Handle
+from echostack.runtime.routes import Handle
 
 HELD = 512
 """Events that a stream's driver keeps until an answer comes: about 10 s of 20 ms frames."""

@@ -33,7 +33,7 @@ from echostack.runtime.driver import Driver
 from echostack.runtime.guess import GuessedConversation, Prepared, memory_of, words_of
 from echostack.runtime.messages import MESSAGES, MessageIds
 from echostack.runtime.outputs import outputs
-from echostack.runtime.wiring import FusedNode
+from echostack.runtime.routes import FusedNode
 
 TAKEN_WITHIN = 0.1
 """Seconds after the end of the guessed turn within which somebody must have asked for what was made ahead."""

@@ -12,8 +12,7 @@ inside.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -23,57 +22,20 @@ from echostack.core.events import Event, EventPattern, Matcher, event_name
 from echostack.core.kinds import Payload
 from echostack.language.guard import Else, predicate
 from echostack.plan.model import ENGINE, Plan, PlanEdge
-from echostack.runtime.context import NodeContext
 from echostack.runtime.core import Core, Deliver, Push, with_payload
 from echostack.runtime.errorloops import ErrorLoops
 from echostack.runtime.messages import MESSAGES, MessageIds
 from echostack.runtime.outputs import outputs
-from echostack.runtime.queues import Inbox, Lane
 from echostack.runtime.resample import Resampler
+from echostack.runtime.routes import Handle, Observer, Parts, Route, dispatch
 from echostack.runtime.stats import NodeCounters
-from echostack.runtime.turns import TurnKeeper
-
-Observer = Callable[[Event], None]
-Fail = Callable[[str, BaseException, Event], object]
-Enter = Callable[[Event, int], Event | None]
-
-
-@dataclass(slots=True)
-class FusedNode:
-    """A sync node's bare function for this session; with ``wants_event`` it takes the Event as a second argument."""
-
-    call: Callable[..., Any]
-    wants_event: bool = False
-    context: NodeContext | None = None  # of a node that asked for it: told what each call is about
-
-
-@dataclass(slots=True)
-class _Route:
-    edge: PlanEdge
-    push: Push
-    test: Callable[[Any], bool] | None = None
-
 
 _NOTHING: tuple[()] = ()
 """The one empty tuple that there is: what a function that may answer several times answers mostly."""
 
-_Outlet = tuple[str, bool, tuple[Observer, ...], tuple[Push, ...], tuple[_Route, ...]]
+_Outlet = tuple[str, bool, tuple[Observer, ...], tuple[Push, ...], tuple[Route, ...]]
 """How a kind leaves a node: its event's name, whether it is a message, who sees it, and either the pushes that it
 always takes or the routes that choose."""
-
-
-@dataclass(slots=True)
-class Parts:
-    """What the wiring connects. ``enter`` stamps an event for a scope, or refuses it (None). ``turns``: the keepers
-    that decide, for a recogniser's output, what of it is a whole turn."""
-
-    fused: Mapping[str, FusedNode]
-    inboxes: Mapping[str, Inbox]
-    lanes: Mapping[str, Lane]
-    enter: Enter
-    fail: Fail
-    hooks: Mapping[str, Mapping[type[Payload], Sequence[Observer]]] = field(default_factory=dict)
-    turns: Mapping[str, TurnKeeper] = field(default_factory=dict)
 
 
 class Wiring:
@@ -95,7 +57,7 @@ class Wiring:
         self._delivers: dict[str, Deliver] = {}
         self._handles: list[Handle] = []
         self._engine_edges = [(EventPattern.parse(e.pattern), e) for e in self._out.get(ENGINE, ()) if e.pattern]
-        self._engine_routes: list[tuple[EventPattern, _Route]] = []
+        self._engine_routes: list[tuple[EventPattern, Route]] = []
         self._loops = ErrorLoops(plan)
         core.engine_emit = self.engine_emit
         self.compose()
@@ -236,7 +198,7 @@ class Wiring:
             for push in pushes:
                 push(payload, event)
             if choosing:
-                _dispatch(choosing, payload, event, port)
+                dispatch(choosing, payload, event, port)
 
         lean = self._lean(node, deliver)
         self._delivers[node] = lean or deliver
@@ -280,11 +242,11 @@ class Wiring:
         def forward(event: Event, port: str) -> None:
             counters.emitted += 1
             cls = type(event.payload)
-            _dispatch([r for r in routes if cls in r.edge.payloads], event.payload, event, port)
+            dispatch([r for r in routes if cls in r.edge.payloads], event.payload, event, port)
 
         return forward
 
-    def _route(self, edge: PlanEdge) -> _Route:
+    def _route(self, edge: PlanEdge) -> Route:
         """The push along one edge: stamp, convert, then queue or call."""
         parts = self._parts
         push: Push
@@ -315,7 +277,7 @@ class Wiring:
             # A sibling's guard is about the kinds that the sibling carries, and may name fields that others lack.
             tests = [(by_id[s].payloads, self._tests[s]) for s in edge.siblings]
             test = lambda payload: not any(isinstance(payload, ps) and t(payload) for ps, t in tests)  # noqa: E731
-        return _Route(edge, push, test)
+        return Route(edge, push, test)
 
     def _resampling(self, edge: PlanEdge, onward: Push) -> Push:
         wanted = edge.resample
@@ -483,24 +445,6 @@ class Wiring:
 
         self._core.counters.on_read(settle)
         return push
-
-
-@dataclass(slots=True)
-class Handle:
-    """What a driver holds of the wiring: the ways out of its node, and into it when it is fused."""
-
-    node: str
-    deliver: Deliver = field(init=False)
-    forward: Callable[[Event, str], None] = field(init=False)
-    entry: Push | None = None
-
-
-def _dispatch(routes: Sequence[_Route], payload: Payload, event: Event, port: str) -> None:
-    for route in routes:
-        if route.edge.port and route.edge.port != port:
-            continue
-        if route.test is None or route.test(payload):
-            route.push(payload, event)
 
 
 def _converted(payload: Any, pcm: bytes, rate: int, channels: int) -> Payload:
