@@ -198,7 +198,8 @@ class Line:
                 SpokenWord(
                     word, "caller", str(span.line), index, index == len(words) - 1, said_as, confidence,
                     samples=upto - taken, rate=rate,
-                )
+                ),
+                begun,
             )  # fmt: skip
             pieces.append((number, upto - taken))
             taken = upto

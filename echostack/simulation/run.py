@@ -27,6 +27,7 @@ from echostack.simulation.invariants.witness import Witness
 from echostack.simulation.loop import Deadlock, Standstill, VirtualLoop, run_virtual
 from echostack.simulation.mock.registry import simulated
 from echostack.simulation.outcome import Outcome
+from echostack.simulation.speech import WORDS_AT_ONCE
 from echostack.simulation.world import Answers, World
 
 GRACE = 30.0
@@ -129,6 +130,11 @@ async def play(
         raise
     except EchoStackError as error:  # it could not open
         crash = str(error)
+    if world.speech.full:
+        crash = crash or (
+            f"the call had more than {WORDS_AT_ONCE:,} words being said or waiting to be said at once; a simulated "
+            "call cannot tell more from each other: say less at a time"
+        )
     stats = call.stats() if entered else None
     ends = [e for e in ears.events if isinstance(e.payload, CallEnded) and e.name == "control.call.call_ended"]
     ended = ends[0] if ends else None
@@ -146,14 +152,14 @@ def _check_script(plan: Plan, world: World) -> None:
     caller = world.scenario.caller
     if caller.steps and not world.caller_line:
         has = "none of its ingresses is simulated" if world.real else "it has no ingress"
+        if plan.ingresses and not world.real:
+            has = f"{plan.ingresses[0].id} has a simulation of its own, which plays no script"
         raise UsageError(f"{world.scenario.span}: nobody can call this graph, because {has}")
     for step in caller.steps:
         kinds: list[tuple[type[Payload], str | None]] = []
         if isinstance(step, Send):
             kinds = [(type(p), step.source) for p in world.payloads(step.kind, step.fields, step.span)]
         elif isinstance(step, Keys):
-        if plan.ingresses and not world.real:
-            has = f"{plan.ingresses[0].id} has a simulation of its own, which plays no script"
             kinds = [(Dtmf, None)]
         for payload, source in kinds:
             if not world.lines_for(payload, source):

@@ -23,7 +23,12 @@ from echostack.language.scenario import NoiseLevel
 SILENCE = 0
 QUIET_NOISE = -1
 LOUD_NOISE = -2
-_FIRST, _LAST = 1, 32_767
+_FIRST, _LAST = 1, 32_767  # the numbers of words; after the last come those from -32,768 to -3
+_LOWEST = -32_768
+WORDS_AT_ONCE = _LAST + LOUD_NOISE - _LOWEST
+"""How many words there are numbers for."""
+
+_STALE = 600.0  # seconds after which a word that ought to have sounded is not waited for any more
 _SHORTEST = 0.002
 
 
@@ -53,20 +58,37 @@ class SpokenWord:
 
 
 class SpeechCode:
-    """The words of one call and their numbers. Numbers go round after 32,767 words, the oldest forgotten first."""
+    """The words of one call and their numbers, which go round: the oldest word is forgotten when its number is needed.
+
+    That is never a word that is still to sound. Where more than ``WORDS_AT_ONCE`` are, those without a number are
+    silence, and ``full`` says so.
+    """
 
     def __init__(self) -> None:
         self._words: dict[int, SpokenWord] = {}
         self._next = _FIRST
+        self._over: dict[int, float] = {}  # when each word will have sounded, as far as can be told
+        self._busy: dict[str, float] = {}  # the same of all that a speaker has said
+        self.full = False
+        """Whether there was a word that no number was left for."""
         self._names: dict[str, str] = {}
         self.read_last: tuple[AudioFrame, tuple[tuple[int, int], ...]] | None = None
         """The frame that was read last, and the runs of samples in it: each value and how many samples have it."""
 
-    def number(self, word: SpokenWord) -> int:
-        """A number for ``word``, new for every word that is spoken."""
+    def number(self, word: SpokenWord, now: float = 0.0) -> int:
+        """A number for ``word``, which its speaker says at ``now`` (session seconds) or after what they say then:
+        new for every word; ``SILENCE`` when none is left."""
         number = self._next
+        if self._over.get(number, now) > now:
+            self.full = True
+            return SILENCE
+        over = max(now, self._busy.get(word.speaker, 0.0)) + (word.samples / word.rate if word.rate else 0.0)
+        self._busy[word.speaker], self._over[number] = over, over + _STALE
         self._words[number] = word
-        self._next = number + 1 if number < _LAST else _FIRST
+        if number == _LAST:
+            self._next = _LOWEST
+        else:
+            self._next = number + 1 if number + 1 < LOUD_NOISE or number > 0 else _FIRST
         return number
 
     def word(self, number: int) -> SpokenWord | None:
@@ -99,7 +121,12 @@ def noise_value(level: NoiseLevel) -> int:
 
 def voiced(value: int) -> bool:
     """Whether a voice-activity detector takes samples of this value for speech: words and loud noise."""
-    return value > SILENCE or value == LOUD_NOISE
+    return value > SILENCE or value <= LOUD_NOISE
+
+
+def is_word(value: int) -> bool:
+    """Whether samples of this value are a word's. Where every frame is asked, the comparisons stand written out."""
+    return value > SILENCE or value < LOUD_NOISE
 
 
 def runs(pcm: bytes, rate: int, channels: int = 1) -> Iterator[tuple[int, int]]:

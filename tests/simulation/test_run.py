@@ -234,3 +234,16 @@ def test_an_ingress_with_a_simulation_of_its_own_plays_no_script() -> None:
         UsageError, match=r"nobody can call this graph, because ingress\.own has a simulation of its own"
     ):
         simulate(graph, scenario("caller: [{say: hello}]"))
+
+
+def test_more_words_at_once_than_there_are_numbers_for_fail_the_call_for_that_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("echostack.simulation.speech._LAST", 5)
+    monkeypatch.setattr("echostack.simulation.speech._LOWEST", -4)
+    many = scenario("caller: [{say: one two three four five six}, {pause: 2s}, {say: seven eight nine}, hang up]")
+    outcome = simulate(plan(VOICE), many)
+    assert outcome.crash == (
+        "the call had more than 65,533 words being said or waiting to be said at once; a simulated call cannot tell "
+        "more from each other: say less at a time"
+    )

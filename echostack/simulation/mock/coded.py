@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from echostack.core.payloads import AudioFrame
-from echostack.simulation.speech import SILENCE, SpeechCode, frame_runs, runs
+from echostack.simulation.speech import SILENCE, SpeechCode, frame_runs, is_word, runs
 
 Run = tuple[int, int]
 """A sample value, and how many sample frames in a row have it."""
@@ -48,7 +48,7 @@ def read(pcm: bytes, rate: int, channels: int, speech: SpeechCode) -> tuple[Run,
         values = (_value(first), *samples[edges].tolist())
         found = tuple((value, end - start) for value, (start, end) in zip(values, pairwise(starts), strict=True))
     for value, _ in found:
-        if value > SILENCE:
+        if is_word(value):
             word = speech.word(value)
             if word is None or word.rate != rate:
                 return tuple(runs(pcm, rate, channels))

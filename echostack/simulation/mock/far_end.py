@@ -15,7 +15,7 @@ from echostack.core.audio import AudioFormat
 from echostack.core.clock import Clock
 from echostack.registry import AudioSink, ConnectorSpec, Simulator
 from echostack.simulation.mock.coded import blur, read
-from echostack.simulation.speech import LOUD_NOISE, QUIET_NOISE, SILENCE, SpokenWord
+from echostack.simulation.speech import LOUD_NOISE, QUIET_NOISE, SILENCE, SpokenWord, is_word
 from echostack.simulation.world import HeardSpeech, HeardWord, World
 
 DEFAULT_FORMAT = AudioFormat(24_000)
@@ -160,7 +160,7 @@ class SimulatedFarEnd(AudioSink):
 
     def _spoken(self, value: int) -> SpokenWord | None:
         """The agent's word that ``value`` stands for; the caller's own words do not come out of the far end."""
-        word = self._world.speech.word(value) if value > SILENCE else None
+        word = self._world.speech.word(value) if is_word(value) else None
         return word if word is not None and word.speaker != "caller" else None
 
     def _hear_word(self, spoken: SpokenWord, at: int, samples: int) -> None:

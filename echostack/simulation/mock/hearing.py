@@ -164,7 +164,7 @@ class VoiceGate:
         """The edge that this stretch of audio shows. One that the clock shows goes to ``tell``."""
         value, start, end = stretch
         silence = self._silence
-        if value > SILENCE or value == LOUD_NOISE:
+        if value > SILENCE or value <= LOUD_NOISE:
             silence.since = end
             if self.open:
                 return None

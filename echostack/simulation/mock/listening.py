@@ -75,8 +75,8 @@ class Listener:
 
     __slots__ = (
         "_event", "_gate", "_given", "_habits", "_known", "_line", "_looked", "_on_partial", "_on_segment",
-        "_on_turn", "_on_voice", "_quiet", "_segmented", "_settled", "_shown", "_speech", "_unlooked", "_value", "_word",
-        "_wordless", "_words",
+        "_on_turn", "_on_voice", "_quiet", "_segmented", "_settled", "_shown", "_speech", "_unlooked", "_value",
+        "_word", "_wordless", "_words",
     )  # fmt: skip
 
     def __init__(
@@ -117,7 +117,7 @@ class Listener:
         self._event = event
         for stretch in self._line.take(frame, event.time):
             value, start, end = stretch
-            if value > SILENCE:
+            if value > SILENCE or value < LOUD_NOISE:
                 if value != self._value:
                     self._begin_word(value, start, frame.rate)
                 self._quiet.since = self._wordless.since = end

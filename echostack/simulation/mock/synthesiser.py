@@ -161,7 +161,8 @@ class SimulatedSynthesiser:
                 SpokenWord(
                     word, self._simulator.node, utterance, first + place, last and place == len(words) - 1,
                     samples=count, rate=rate,
-                )
+                ),
+                self._simulator.clock.now(),
             )  # fmt: skip
             parts.append(number.to_bytes(2, "little", signed=True) * (count * channels))
             timed.append(Word(word, _milliseconds(start, rate), _milliseconds(until, rate)))

@@ -76,7 +76,7 @@ class Player:
         for index, (start, end, text) in enumerate(words):
             last = index + 1 == len(words) or words[index + 1][0] - end > 0.3
             starts.append(start)
-            ends.append((end, speech.number(SpokenWord(text, "caller", "recorded", index, last))))
+            ends.append((end, speech.number(SpokenWord(text, "caller", "recorded", index, last), start)))
 
     # -- the probe ---------------------------------------------------------------------------------------------
 

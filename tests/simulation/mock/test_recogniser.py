@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 from pydantic import BaseModel
@@ -328,3 +329,20 @@ def test_a_recogniser_that_is_called_with_every_frame_answers_it_and_emits_what_
     answered, emitted = run_virtual(main())
     assert texts(answered) == [(1.32, "TextPartial", "good"), (1.88, "TextPartial", "good morning")]
     assert texts(emitted) == [(2.48, "Text", "good morning")]
+
+
+def test_partial_texts_of_a_long_turn_grow_rarer_and_its_pause_shows_all_of_it() -> None:
+    words = [f"word{place}" for place in range(1_000)]
+
+    async def script(caller: Caller) -> None:
+        await caller.until(1.0)
+        await caller.say(" ".join(words), 400.0)
+
+    given = heard(script, ALL)
+    partials = [p.text.split() for _, p in given if isinstance(p, TextPartial)]
+    assert [len(p) for p in partials[:66]] == [*range(1, 65), 66, 68]
+    assert len(partials) < 300
+    assert all(p == words[: len(p)] for p in partials)
+    assert all(63 * (later - 1) <= 64 * earlier for earlier, later in pairwise(map(len, partials)))
+    assert partials[-1] == words
+    assert [p.text.split() for _, p in given if isinstance(p, Text)] == [words]
