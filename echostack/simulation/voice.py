@@ -15,6 +15,7 @@ from echostack.connectors.resample import Resampler
 from echostack.connectors.wav import WavReader
 from echostack.core.errors import ConnectorFailure, UsageError
 from echostack.core.span import Span
+from echostack.graph.files import project_root
 
 _HIGHER = 1.1  # the caller's voice is the agent's, somewhat higher, so that one hears who speaks
 _MOST_SECONDS = 600
@@ -28,11 +29,14 @@ def spoken(text: str, rate: int) -> bytes:
 
 
 def recorded(path: str, rate: int, place: Span) -> bytes:
-    """The WAV file ``path`` (relative to the file that names it) at ``rate`` Hz, ten minutes of it at most.
+    """The WAV file ``path`` at ``rate`` Hz, ten minutes of it at most. The path is relative to the file that names it.
 
-    UsageError, with the place that names it, when it cannot be read.
+    UsageError, with the place that names it, when it cannot be read or lies outside the project's folder.
     """
-    reader = WavReader(Path(place.file).parent / path)
+    found = Path(place.file).parent / path
+    if not found.resolve().is_relative_to(project_root(place.file)):
+        raise UsageError(f"{place}: {path} lies outside the project's folder: put the recording beside this file")
+    reader = WavReader(found)
     try:
         reader.open()
         samples = reader.read(reader.rate * _MOST_SECONDS)
