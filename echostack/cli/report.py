@@ -18,7 +18,7 @@ from echostack.cli.report_sarif import sarif_log
 from echostack.core.diagnostic import Diagnostic
 from echostack.core.span import Source
 from echostack.render.report_text import report_lines, report_text, summary
-from echostack.render.snippet import Line, Style
+from echostack.render.snippet import Line, Style, spread
 
 
 class Form(StrEnum):
@@ -67,7 +67,14 @@ def write_text(findings: Sequence[Diagnostic], sources: Mapping[str, Source], st
 
 
 def write_lines(lines: Iterable[Line], stream: TextIO) -> None:
-    """Lines of styled pieces, in colour where ``stream`` is a terminal that has it."""
+    """Lines of styled pieces, in colour where ``stream`` is a terminal that has it.
+
+    Names come from files, so control characters in a piece are shown by their numbers; it may have several lines.
+    """
+    lines = [
+        tuple((style, "\n".join(spread(row)[0] for row in words.split("\n"))) for style, words in line)
+        for line in lines
+    ]
     if not (stream.isatty() and encodes_all(stream)):
         stream.writelines("".join(words for _, words in line).rstrip() + "\n" for line in lines)
         return

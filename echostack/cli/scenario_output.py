@@ -11,7 +11,7 @@ from echostack.cli.report import write_lines, write_text
 from echostack.cli.report_data import finding_data
 from echostack.cli.scenario_runs import Setting
 from echostack.core.span import Source
-from echostack.render.snippet import Line, Style, columns
+from echostack.render.snippet import Line, Style, columns, spread
 from echostack.testing.collect import Collected
 from echostack.testing.report import result_lines
 from echostack.testing.result import Result, Status
@@ -31,7 +31,7 @@ def by_scenario(results: Iterable[Result]) -> Iterator[list[Result]]:
 def scenario_line(runs: Sequence[Result], *, verbose: bool = False) -> Line:
     """One scenario with all its runs: how it went, its name, how long its call was; with ``verbose``, how fast."""
     worst = _worst(runs)
-    name = runs[0].name
+    name, _ = spread(runs[0].name)
     pad = " " * max(1, NAME_COLUMNS - columns(name))
     shortest, longest = min(r.seconds for r in runs), max(r.seconds for r in runs)
     told = f"{longest:9.3f} s" if shortest == longest else f"{longest:9.3f} s (from {shortest:.3f} s)"

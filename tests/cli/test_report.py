@@ -9,10 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echostack.cli.report import Form, exit_code, github_commands, report_text, sarif_log, summary, write_report
+from echostack.cli.report import (
+    Form,
+    exit_code,
+    github_commands,
+    report_text,
+    sarif_log,
+    summary,
+    write_lines,
+    write_report,
+)
 from echostack.core.diagnostic import Code, Diagnostic, Label
 from echostack.core.span import Source, Span
-from echostack.render.snippet import columns, spread
+from echostack.render.snippet import Style, columns, spread
 
 MEET = Code("E0406", "two ends of an arrow have no kind in common")
 UNUSED = Code("W0419", "a connector is declared and not used")
@@ -285,3 +294,9 @@ def test_colour_is_for_terminals_and_only_for_those_that_want_it(monkeypatch: py
     assert pipe.getvalue() == report_text([BOTH_ENDS], SOURCES) + "1 error in front_desk.echo\n"
     assert "\x1b[1;31merror[E0406]" in terminal.getvalue()
     assert "\x1b[" not in plain.getvalue().replace("\x1b[1m", "").replace("\x1b[0m", "")
+
+
+def test_a_name_from_a_file_cannot_turn_or_colour_what_a_terminal_shows() -> None:
+    stream = io.StringIO()
+    write_lines([((Style.PLAIN, "  "), (Style.ERROR, "a \u202e b\nsecond \x1b[31m red"))], stream)
+    assert stream.getvalue() == "  a <U+202E> b\nsecond <U+001B>[31m red\n"
