@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,12 +41,14 @@ class Progress:
             print(f"\r\x1b[K{line[: columns() - 1]}", end="", file=sys.stderr, flush=True)
 
 
-def report(searched: Searched, found: Sequence[Found], file: Path, scenario: str) -> list[str]:
-    """The report, line by line."""
+def report(
+    searched: Searched, found: Sequence[Found], file: Path, scenario: str, again: Sequence[str] = ()
+) -> list[str]:
+    """The report, line by line. again: the options of this search that a call to what was found needs as well."""
     batch, search = searched.batch, searched.search
     lines: list[str] = []
     for one in found:
-        lines += _found_lines(one)
+        lines += _found_lines(one, again)
     told = f"{file}::{scenario}: {_count(batch.runs, 'run')} of {search.runs:,}, seed {search.seed}"
     if searched.interrupted:
         told = f"interrupted: {told}"
@@ -66,7 +69,7 @@ def report(searched: Searched, found: Sequence[Found], file: Path, scenario: str
     return lines
 
 
-def _found_lines(one: Found) -> list[str]:
+def _found_lines(one: Found, again: Sequence[str]) -> list[str]:
     script = one.scenario
     parts = [_count(len(script.caller.steps), "step"), f"seed {script.seed}"]
     faults = sum(len(s.faults) for s in script.connectors.values())
@@ -79,8 +82,11 @@ def _found_lines(one: Found) -> list[str]:
     lines.append(f"  {one.failure.what}{at}")
     lines.append(f"  smallest: {', '.join(parts)}; {_count(one.calls, 'call')} to make it so")
     if one.file is not None:
-        how = f"echostack test {one.file}" if one.reproduced else "which, read again, does not do it again"
+        command = shlex.join(["echostack", "test", str(one.file), *again])
+        how = command if one.reproduced else f"{one.file}, which, read again, does not do it again"
         lines.append(f"  saved: {how}")
+    if one.why:
+        lines.append(f"  not saved: {one.why}")
     lines.append("")
     return lines
 
@@ -101,6 +107,7 @@ def data(searched: Searched, found: Sequence[Found], file: Path, scenario: str) 
                 "at": None if one.failure.at is None else round(one.failure.at, 6), "seed": one.scenario.seed,
                 "shuffle": one.scenario.shuffle, "steps": len(one.scenario.caller.steps), "calls": one.calls,
                 "file": None if one.file is None else str(one.file), "reproduced": one.reproduced,
+                "not_saved": one.why,
             }
             for one in found
         ],

@@ -6,17 +6,18 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from echostack.core.diagnostic import Findings
-from echostack.core.errors import UsageError
+from echostack.core.errors import EchoStackError, UsageError
 from echostack.core.span import Source
 from echostack.graph.files import project_root
 from echostack.graph.scenarios import scenarios_of
 from echostack.language import read_source
 from echostack.language.reader import read_tree
-from echostack.language.scenario import Scenario
+from echostack.language.scenario import Say, Scenario
 from echostack.language.tree import MappingNode, Node, ScalarNode, SequenceNode
 from echostack.simulation.outcome import Failure
 from echostack.simulation.search.found import Batch
@@ -70,7 +71,7 @@ def graph_file(file: Path) -> Path:
 @dataclass(frozen=True, slots=True)
 class Found:
     """One invariant that is violated: by how many runs, the smallest scenario that does it, and the file that it is
-    saved in. reproduced: whether that file, read again, does it again."""
+    saved in. reproduced: whether that file, read again, does it again. why: why it could not be saved."""
 
     invariant: str
     runs: int
@@ -80,6 +81,7 @@ class Found:
     calls: int
     file: Path | None = None
     reproduced: bool = False
+    why: str = ""
 
 
 def place_of(folder: Path, graph: Path) -> str:
@@ -88,7 +90,8 @@ def place_of(folder: Path, graph: Path) -> str:
     if not graph.resolve().is_relative_to(root):
         raise UsageError(
             f"--out {folder}: what is found there could not name its graph, {graph}: a scenario stands in the project"
-            " of the graph that it tests"
+            " of the graph that it tests, which is the nearest folder above with a pyproject.toml or .git in it, and"
+            " the file's own folder where there is none"
         )
     return Path(os.path.relpath(graph.resolve(), folder.resolve())).as_posix()
 
@@ -109,17 +112,31 @@ def smallest(
 
 
 def saved(found: Found, opening: Opening, subject: Subject, folder: Path) -> Found:
-    """Write ``found`` as a scenario of its own into ``folder``, and run what was written."""
+    """Write ``found`` as a scenario of its own into ``folder``, and run what was written.
+
+    A file that holds something else is left as it is, and another name found. What cannot be written is told in
+    ``why``: nothing that was found is lost because one file could not be saved.
+    """
+    try:
+        return _saved(found, opening, subject, folder)
+    except (EchoStackError, OSError) as error:
+        return replace(found, why=str(error))
+
+
+def _saved(found: Found, opening: Opening, subject: Subject, folder: Path) -> Found:
     from echostack.language import read_file
     from echostack.language.scenario import ScenarioFile
 
     graph = graph_file(opening.file)
     stem = re.sub(r"[^A-Za-z0-9]+", "-", f"{opening.file.stem} {found.invariant}").strip("-").lower()
-    file = folder / f"{stem}.echo"
-    comment = [found.failure.what, f"Found by searching {opening.file.name}: {subject.scenario.name}"]
+    comment = [*found.failure.what.splitlines(), f"Found by searching {opening.file.name}: {subject.scenario.name}"]
     expect = expectations(opening.file, subject.scenario.name) if found.invariant == EXPECTED else None
-    text = scenario_text(found.scenario, place_of(folder, graph), file=str(file), comment=comment, expect=expect)
+    moved = _sounds_from(found.scenario, folder)
+    text = scenario_text(
+        moved, place_of(folder, graph), file=str(folder / f"{stem}.echo"), comment=comment, expect=expect
+    )
     folder.mkdir(parents=True, exist_ok=True)
+    file = _free(folder, stem, text)
     file.write_text(text, encoding="utf-8")
     read = read_file(Source(str(file), text), Findings())
     again = False
@@ -127,6 +144,26 @@ def saved(found: Found, opening: Opening, subject: Subject, folder: Path) -> Fou
         outcome = subject.call(read.scenarios[0])
         again = any(f.invariant == found.invariant for f in subject.found(outcome))
     return replace(found, file=file, reproduced=again)
+
+
+def _free(folder: Path, stem: str, text: str) -> Path:
+    """A file of ``folder`` that is not there yet, or that holds ``text`` already."""
+    for number in count(1):
+        file = folder / (f"{stem}.echo" if number == 1 else f"{stem}-{number}.echo")
+        if not file.exists() or (file.is_file() and file.read_bytes() == text.encode()):
+            return file
+    raise AssertionError  # count never ends
+
+
+def _sounds_from(scenario: Scenario, folder: Path) -> Scenario:
+    """``scenario`` with the paths of its WAV files as a file in ``folder`` says them."""
+    steps = []
+    for step in scenario.caller.steps:
+        if isinstance(step, Say) and step.audio is not None and step.span.file:
+            sound = Path(step.span.file).resolve().parent / step.audio
+            step = replace(step, audio=Path(os.path.relpath(sound, folder.resolve())).as_posix())
+        steps.append(step)
+    return replace(scenario, caller=replace(scenario.caller, steps=tuple(steps)))
 
 
 def expectations(file: Path, name: str) -> Any:

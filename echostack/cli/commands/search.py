@@ -44,10 +44,17 @@ def search(
                      show_default=False),
     ] = None,
     time: Annotated[
-        float | None, typer.Option("--time", metavar="SECONDS", min=0.1, help="End after so long, with what there is.")
+        str | None,
+        typer.Option(
+            "--time", metavar="TIME", help="End after so long, as 90s or 5m, with what there is.", show_default=False
+        ),
     ] = None,
     only: Annotated[
-        list[Kinds] | None, typer.Option("--only", help="Vary nothing else (repeatable).", show_default=False)
+        list[Kinds] | None,
+        typer.Option(
+            "--only", metavar="KIND", show_default=False,
+            help=f"Vary nothing else (repeatable): {', '.join(Kinds)}.",
+        ),
     ] = None,
     first: Annotated[bool, typer.Option("-x", help="Stop at the first violation.")] = False,
     expect: Annotated[
@@ -76,13 +83,14 @@ def search(
     from echostack.simulation.search.run import search as run_search
     from echostack.testing.searching import Found, Opening, graph_file, place_of, saved, smallest
 
+    limit = _seconds(time) if time is not None else None
     here = (str(Path.cwd()),) if plugin else ()
     opening = Opening(file, scenario, tuple(plugin or ()), tuple(real or ()), expect, here)
     subject = opening()
     folder = out if out is not None else file.parent
     place_of(folder, graph_file(file))
     wanted = Search(
-        runs, seed, tuple(kind.value for kind in only or ()), time, processes or os.cpu_count() or 1, first
+        runs, seed, tuple(kind.value for kind in only or ()), limit, processes or os.cpu_count() or 1, first
     )  # fmt: skip
     progress = Progress()
     found: list[Found] = []
@@ -102,11 +110,27 @@ def search(
     finally:
         progress.close()
     name = subject.scenario.name
+    again = [part for module in plugin or () for part in ("--plugin", module)]
+    again += [part for node in real or () for part in ("--real", node)]
     if json:
         print_json(data(searched, found, file, name))
     else:
-        print("\n".join(report(searched, found, file, name)))
+        print("\n".join(report(searched, found, file, name, again)))
     if searched.interrupted:
         raise typer.Exit(INTERRUPTED)
     if searched.batch.violated:
         raise typer.Exit(FINDINGS)
+
+
+def _seconds(text: str) -> float:
+    """What ``--time`` says, in seconds: a duration as the language writes it, or a bare number of seconds."""
+    from echostack.core.errors import UsageError
+    from echostack.language import parse_duration
+
+    try:
+        seconds = parse_duration(float(text))
+    except ValueError:
+        seconds = parse_duration(text)
+    if seconds is None or seconds < 0.1:
+        raise UsageError(f"--time takes how long the search may last, 100ms or more, as 90s or 5m, not {text!r}")
+    return seconds

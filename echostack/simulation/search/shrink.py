@@ -6,15 +6,16 @@ scenario: orders by chance, faults and delays, the caller's steps, words, and th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from echostack.core.clock import stopwatch
 from echostack.core.errors import UsageError
-from echostack.language.scenario import Await, Caller, Delay, Interrupt, Say, Scenario, Script, Step
+from echostack.core.span import Span
+from echostack.language.scenario import Await, Caller, Delay, HangUp, Interrupt, Say, Scenario, Script, Step
 from echostack.simulation.outcome import Failure
-from echostack.simulation.search.subject import Subject
+from echostack.simulation.search.subject import EXPECTED, Subject
 from echostack.simulation.search.variations import rising
 
 RUNS = 600
@@ -42,9 +43,12 @@ def shrink(
 ) -> Shrunk | None:  # fmt: skip
     """The smallest scenario that violates ``invariant``; None when ``scenario`` itself does not.
 
+    Where the invariant is the scenario's own expectations, what the scenario says by itself stays: who is never asked
+    never answers, and that would say nothing about what was varied.
+
     The same subject and scenario give the same result, unless ``seconds`` end it.
     """
-    trial = _Trial(subject, invariant, runs, seconds, on_try)
+    trial = _Trial(subject, invariant, runs, seconds, on_try, _Kept.of(subject.scenario, invariant))
     if not trial.fails(scenario):
         return None
     best, before = scenario, None
@@ -56,12 +60,37 @@ def shrink(
     return Shrunk(best, trial.failure, trial.runs)
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is not made smaller: the places of steps, and scripts of nodes."""
+
+    places: frozenset[Span] = frozenset()
+    scripts: Mapping[str, Script] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, scenario: Scenario, invariant: str) -> _Kept:
+        if invariant != EXPECTED:
+            return cls()
+        return cls(frozenset(step.span for step in scenario.caller.steps), scenario.connectors)
+
+    def step(self, steps: Sequence[Step], place: int) -> bool:
+        """Whether the step at ``place`` stays: one of the scenario's own that the caller comes to at all."""
+        gone = any(isinstance(step, HangUp) for step in steps[:place])
+        return steps[place].span in self.places and not gone
+
+    def part(self, node: str, part: str) -> tuple[Any, ...]:
+        """The scenario's own faults, or replies, of ``node``."""
+        script = self.scripts.get(node)
+        return tuple(getattr(script, part)) if script is not None else ()
+
+
 class _Trial:
     """Plays candidates, and remembers what the smallest that still fails does."""
 
     def __init__(
-        self, subject: Subject, invariant: str, most: int, seconds: float, on_try: Callable[[int], None]
+        self, subject: Subject, invariant: str, most: int, seconds: float, on_try: Callable[[int], None], kept: _Kept
     ) -> None:
+        self.kept = kept
         self._subject, self._invariant, self._most, self._on_try = subject, invariant, most, on_try
         self._took, self._seconds = stopwatch(), seconds
         self._noted = True
@@ -110,7 +139,8 @@ def _seed(now: Scenario, trial: _Trial) -> Scenario:
 def _scripts(now: Scenario, trial: _Trial) -> Scenario:
     for node in list(now.connectors):
         without = {name: script for name, script in now.connectors.items() if name != node}
-        now = trial.first(now, iter([replace(now, connectors=without)]))
+        if node not in trial.kept.scripts:
+            now = trial.first(now, iter([replace(now, connectors=without)]))
         if node in now.connectors:
             now = _script(now, node, trial)
     return now
@@ -126,10 +156,13 @@ def _script(now: Scenario, node: str, trial: _Trial) -> Scenario:
         def fails(items: Sequence[Any], part: str = part, script: Script = script) -> bool:
             return trial.fails(put(_with(script, part, items)))
 
-        kept = _fewer(getattr(script, part), fails)
+        own = trial.kept.part(node, part)
+        kept = _fewer(getattr(script, part), fails, lambda items, at, own=own: items[at] in own)  # type: ignore[misc]
         script = _with(script, part, kept)
         now = put(script)
-    if script.delay is not None and trial.fails(put(replace(script, delay=None))):
+    own_script = trial.kept.scripts.get(node)
+    own_delay = own_script.delay if own_script is not None else None
+    if script.delay is not None and script.delay != own_delay and trial.fails(put(replace(script, delay=None))):
         script = replace(script, delay=None)
     return put(script)
 
@@ -143,18 +176,20 @@ def _steps(now: Scenario, trial: _Trial) -> Scenario:
     def put(steps: Sequence[Step]) -> Scenario:
         return replace(now, caller=replace(now.caller, steps=tuple(rising(steps))))
 
-    return put(_fewer(now.caller.steps, lambda steps: trial.fails(put(steps))))
+    return put(_fewer(now.caller.steps, lambda steps: trial.fails(put(steps)), trial.kept.step))
 
 
-def _fewer(items: Sequence[T], fails: Callable[[Sequence[T]], bool]) -> tuple[T, ...]:
-    """As few of ``items`` as still fail: pieces are left out, each half as long as before."""
+def _fewer(
+    items: Sequence[T], fails: Callable[[Sequence[T]], bool], stays: Callable[[Sequence[T], int], bool]
+) -> tuple[T, ...]:
+    """As few of ``items`` as still fail: pieces are left out, each half as long as before, but none with what stays."""
     kept = tuple(items)
     size = len(kept)
     while size >= 1:
         at = 0
         while at < len(kept):
             without = kept[:at] + kept[at + size :]
-            if fails(without):
+            if not any(stays(kept, place) for place in range(at, min(at + size, len(kept)))) and fails(without):
                 kept = without
             else:
                 at += size
@@ -165,6 +200,8 @@ def _fewer(items: Sequence[T], fails: Callable[[Sequence[T]], bool]) -> tuple[T,
 def _words(now: Scenario, trial: _Trial) -> Scenario:
     for place, step in enumerate(now.caller.steps):
         if not isinstance(step, Say | Interrupt) or (isinstance(step, Say) and step.audio is not None):
+            continue
+        if trial.kept.step(now.caller.steps, place):
             continue
         words = step.text.split()
         texts = [" ".join(words[:count]) for count in sorted({1, 2, len(words) // 2} - {0}) if count < len(words)]
@@ -183,20 +220,25 @@ def _put_step(now: Scenario, place: int, step: Step) -> Scenario:
 def _instants(now: Scenario, trial: _Trial) -> Scenario:
     """Instants and lengths with as few digits as will do."""
     for place, step in enumerate(now.caller.steps):
-        for field in ("at", "after", "seconds", "lasts"):
-            value = getattr(now.caller.steps[place], field, None)
-            if not isinstance(value, float) or isinstance(step, Await):
+        for name in ("at", "after", "seconds", "lasts"):
+            value = getattr(now.caller.steps[place], name, None)
+            if not isinstance(value, float) or isinstance(step, Await) or trial.kept.step(now.caller.steps, place):
                 continue
             now = trial.first(
-                now, (_risen(_put_step(now, place, _set(now.caller.steps[place], field, v))) for v in _rounder(value))
+                now,
+                (
+                    _risen(_put_step(now, place, _set(now.caller.steps[place], name, v)))
+                    for v in _rounder(value)
+                    if v > 0 or name != "lasts"  # words that take no time can be written in no file
+                ),
             )
     for node, script in now.connectors.items():
-        if script.delay is not None:
+        if script.delay is not None and node not in trial.kept.scripts:
             now = trial.first(
                 now, (_put_script(now, node, replace(script, delay=Delay(v, v))) for v in _rounder(script.delay.p50))
             )
         for place, fault in enumerate(script.faults):
-            if fault.at is not None:
+            if fault.at is not None and fault not in trial.kept.part(node, "faults"):
                 faults = now.connectors[node].faults
                 now = trial.first(now, (
                     _put_script(now, node, replace(now.connectors[node], faults=(
@@ -211,8 +253,8 @@ def _put_script(now: Scenario, node: str, script: Script) -> Scenario:
     return replace(now, connectors={**now.connectors, node: script})
 
 
-def _set(step: Step, field: str, value: float) -> Step:
-    changed: dict[str, Any] = {field: value}
+def _set(step: Step, name: str, value: float) -> Step:
+    changed: dict[str, Any] = {name: value}
     return replace(step, **changed)
 
 

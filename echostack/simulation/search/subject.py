@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from echostack.language.scenario import Scenario
 from echostack.plan import Plan
+from echostack.simulation.expect.whole import always
 from echostack.simulation.invariants.check import violations
 from echostack.simulation.outcome import Failure, Outcome
 from echostack.simulation.run import simulate
@@ -29,11 +30,15 @@ class Subject:
         return simulate(self.plan, played, answers=self.answers, real=self.real)
 
     def found(self, outcome: Outcome) -> tuple[Failure, ...]:
-        """What is wrong with a call: what no call may do, and with ``expect`` what the scenario says."""
+        """What is wrong with a call: what no call may do, and with ``expect`` what the scenario says.
+
+        A step that a varied caller comes too late for, a fault that is never played: these are no expectations.
+        """
         found = violations(outcome)
         if not self.expect:
             return found
-        named = tuple(replace(f, invariant=EXPECTED) for f in outcome.failures if not f.invariant)
+        script = set(always(outcome))
+        named = tuple(replace(f, invariant=EXPECTED) for f in outcome.failures if not f.invariant and f not in script)
         return (*found, *named)
 
 

@@ -168,3 +168,20 @@ def test_what_a_node_does_by_script_is_kept_beside_its_fault(desk: Subject) -> N
     fault = next(v for n in range(400) for v in cases.case(n).variations if v.node == "book.table")
     script: Script = varied(base, [fault]).connectors["book.table"]
     assert (script.delay, len(script.faults)) == (desk.scenario.connectors["book.table"].delay, 1)
+
+
+def test_words_that_take_no_time_are_no_smaller_than_short_ones(desk: Subject) -> None:
+    short = Say("mhm", desk.scenario.span, lasts=0.25)
+    scenario = replace(desk.scenario, caller=replace(desk.scenario.caller, steps=(short,)))
+    failing_call = Failure("wrong", invariant="nothing is left")
+
+    class Always(Subject):
+        def found(self, outcome: Outcome) -> tuple[Failure, ...]:
+            said = [s for s in outcome.scenario.caller.steps if isinstance(s, Say)]
+            return (failing_call,) if said else ()
+
+    small = shrink(Always(desk.plan, desk.scenario), scenario, "nothing is left")
+    assert small is not None
+    (step,) = small.scenario.caller.steps
+    assert isinstance(step, Say)
+    assert step.lasts == 1.0
