@@ -68,9 +68,12 @@ def _by_keys(recording: Recording, stepper: Stepper) -> None:
                 out.print(shown, no_wrap=True, overflow="ellipsis")
             out.print()
             out.print(Text(said, style="yellow"))
-            key = click.getchar()
+            try:
+                key = click.getchar()
+            except EOFError:  # Ctrl-D, or the terminal is gone
+                return
             command = _KEYS.get(key, key)
-            if command in ("\x03", "\x04"):
+            if command == "\x03":
                 raise KeyboardInterrupt
             if command == "q":
                 return
@@ -78,7 +81,11 @@ def _by_keys(recording: Recording, stepper: Stepper) -> None:
                 said = "\n".join(HELP)
                 continue
             if command in _ASKS:
-                more = out.input(Text(_ASKS[command]))
+                try:
+                    more = out.input(Text(_ASKS[command]))
+                except EOFError:  # Ctrl-D: nothing is asked
+                    said = ""
+                    continue
                 command = f"{command}{more}" if command == "/" else f"{command} {more}"
             elif command.isdecimal() and command != "0":
                 command = f"d {command}"
