@@ -14,7 +14,7 @@ from echostack.language.data import EnvRef, Mapping_, Scalar, Sequence_, Value
 from echostack.language.document import Document
 from echostack.language.source import Places
 from echostack.recording.format import MASK
-from echostack.recording.secrets import Leaf, leaves, without_secrets_in_comments
+from echostack.recording.secrets import WORTH_HIDING, Leaf, is_secret_name, leaves, without_secrets_in_comments
 from echostack.recording.texts import redact_source
 
 _HIDDEN = re.compile(r"[^\r\n]")
@@ -29,7 +29,6 @@ class Copier:
     ) -> None:
         self._models, self._redact = models, redact
         self._graph = graph
-        self._secrets = tuple(secrets)
         declared = [leaf for document in graph.documents for leaf in self._leaves(document)]
         merged = [
             leaf
@@ -38,6 +37,16 @@ class Copier:
             for leaf in leaves(node.settings, models.get(node.use))
         ]
         hidden = [leaf.value for leaf in (*declared, *merged) if leaf.secret]
+        names = {leaf.value.name for leaf in (*declared, *merged) if leaf.secret and isinstance(leaf.value, EnvRef)}
+        given = [
+            value
+            for document in graph.documents
+            for scenario in document.tests
+            for name, value in scenario.env.items()
+            if (name in names or is_secret_name(name)) and len(value) >= WORTH_HIDING
+        ]
+        self._secrets = (*secrets, *dict.fromkeys(given))
+        self._given = tuple(dict.fromkeys(given))
         # An alias stands for what is written elsewhere, so the text itself is hidden wherever it is a setting.
         values = {v.value for v in hidden if isinstance(v, Scalar) and v.value is not None}
         values |= {v.default for v in hidden if isinstance(v, EnvRef) and v.default is not None}
@@ -74,6 +83,8 @@ class Copier:
             if mask.startswith("{env:") and "default" not in written:
                 continue  # the name of a secret is none
             text = text[:start] + _HIDDEN.sub("*", written) + text[end:]
+        for secret in self._given:
+            text = text.replace(secret, "*" * len(secret))
         return without_secrets_in_comments(text)
 
     def _named(self, document: Document) -> dict[str, frozenset[str]]:

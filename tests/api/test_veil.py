@@ -53,3 +53,13 @@ def test_a_name_of_the_environment_is_no_secret() -> None:
         "pipeline:\n  - processing.*.text -> keyed.agent\n"
     )
     assert "{api_key: {env: MY_KEY}, colour: red}" in shown
+
+
+def test_what_a_scenario_gives_for_a_secret_of_the_environment_is_one_too() -> None:
+    shown = told(
+        "echostack: 1\nconnectors:\n  keyed.agent: {api_key: {env: MINE}, colour: red}\n"
+        "pipeline:\n  - processing.*.text -> keyed.agent\n"
+        "tests:\n  - {name: a call, env: {MINE: sk-live-1234567890}, lasts: never}\n"
+    )
+    assert "sk-live-1234567890" not in shown
+    assert "env: {MINE: ******************}" in shown
