@@ -93,7 +93,7 @@ def test_what_is_found_is_saved_as_a_small_scenario_that_does_it_again(copy: Pat
     passed = run("test", found)
     assert searched.returncode == 1, searched.stderr
     assert "VIOLATED  nothing stale is heard: " in searched.stdout
-    assert f"  saved: echostack test {found}\n" in searched.stdout
+    assert f"  saved: echostack test {found} --plugin parts\n" in searched.stdout
     saved = (tmp_path / found).read_text(encoding="utf-8")
     assert saved.count("\n      - ") <= 4, saved  # as many steps, at most
     assert failed.returncode == 1, failed.stdout
