@@ -149,8 +149,8 @@ class Caller:
 
     pace: words a second. frame: seconds of audio in a frame. continuous: whether silence is sent in frames like
     speech; otherwise, as transports with discontinuous transmission do, as a comfort frame every 400 ms, beginning
-    half a second after speech. ingress: the transport that carries the voice, empty for the graph's first that does. A caller
-    without a hang-up at the end stays on the line until the agent has been silent for ``patience`` seconds.
+    half a second after speech. ingress: the transport that carries the voice, empty for the graph's first that does.
+    A caller without a hang-up at the end stays on the line until the agent has been silent for ``patience`` seconds.
     """
 
     steps: tuple[Step, ...] = ()

@@ -11,8 +11,9 @@ class AudioSink(ABC):
     """The far end of an audio egress.
 
     The engine paces it: it writes frames of 20 ms (the last of an utterance may be shorter, and see ``stride``) so
-    that never more than ``lead`` seconds are written and not yet played. Suspending clears the far end and, on resume, writes
-    again from the very sample that was not played. So a sink never pauses, queues, resamples or counts words.
+    that never more than ``lead`` seconds are written and not yet played. Suspending clears the far end and, on
+    resume, writes again from the very sample that was not played. So a sink never pauses, queues, resamples or counts
+    words.
     """
 
     lead: float = 0.1

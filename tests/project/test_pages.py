@@ -97,7 +97,10 @@ def test_every_link_to_a_file_finds_it(page: Path) -> None:
 def test_the_newcomers_page_has_a_file_and_commands() -> None:
     """The tests above say nothing about a page without blocks, so the page that matters most must have them."""
     page = ROOT / "README.md"
-    assert [info for _, info, _ in blocks(page) if "file=" in info] == ["yaml file=shop.echo", "yaml file=shop_tests.echo"]
+    assert [info for _, info, _ in blocks(page) if "file=" in info] == [
+        "yaml file=shop.echo",
+        "yaml file=shop_tests.echo",
+    ]
     assert len(commands(page)) >= 5
 
 

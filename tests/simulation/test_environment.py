@@ -97,7 +97,8 @@ def test_what_the_scenario_gives_must_fit_too() -> None:
     with pytest.raises(UsageError) as caught:
         told("{color: {env: COLOR}}", {"COLOR": "mauve"})
     assert str(caught.value) == (
-        "test.echo:3:5: acme.tell cannot be simulated with what the scenario gives: color: Value error, ********** is neither red nor green"
+        "test.echo:3:5: acme.tell cannot be simulated with what the scenario gives: "
+        "color: Value error, ********** is neither red nor green"
     )
 
 
