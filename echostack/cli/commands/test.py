@@ -59,8 +59,9 @@ def run_scenarios(
     from echostack.cli.junit import junit_xml
     from echostack.cli.output import print_json
     from echostack.cli.scenario_output import Screen, results_data
-    from echostack.cli.scenario_runs import Setting, WorkerDied, results
+    from echostack.cli.scenario_runs import Setting, results
     from echostack.core.errors import UsageError
+    from echostack.simulation.workers import WorkerDied
     from echostack.testing.bench import Bench
     from echostack.testing.collect import collect
     from echostack.testing.files import files_of

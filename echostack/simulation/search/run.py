@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
 from echostack.core.clock import stopwatch
-from echostack.core.errors import EchoStackError, UsageError
+from echostack.core.errors import UsageError
 from echostack.simulation.search.cases import Cases
 from echostack.simulation.search.found import Batch, Hit
 from echostack.simulation.search.subject import Opener, Subject
+from echostack.simulation.workers import spread
 
 CHUNK = 25
 """Runs that a process is given at once."""
@@ -54,10 +50,6 @@ class Searched:
         return self.batch.seconds / self.took if self.took else 0.0
 
 
-class WorkerDied(EchoStackError):
-    """A process ended while it searched: it was killed, or there was no memory left."""
-
-
 def search(opener: Opener, search: Search, on_progress: Callable[[Searched], None] = lambda _: None) -> Searched:
     """Run ``search`` on what ``opener`` opens. Ctrl-C ends it with what was found so far.
 
@@ -68,7 +60,14 @@ def search(opener: Opener, search: Search, on_progress: Callable[[Searched], Non
     cases = Cases(subject, search.runs, search.seed, search.only)
     found = Searched(search, instants=cases.instants)
     processes = max(1, min(search.processes, -(-search.runs // CHUNK)))
-    batches = _here(subject, cases, search) if processes == 1 else _spread(opener, search, processes)
+    batches = (
+        _here(subject, cases, search)
+        if processes == 1
+        else spread(
+            _chunks(search), _work, processes, ahead=_AHEAD, begin=_begin, given=(opener, search),
+            died=lambda chunk: f"one of the {processes} processes of the search ended by itself",
+        )
+    )  # fmt: skip
     try:
         for batch in batches:
             found.batch.add(batch)
@@ -81,14 +80,20 @@ def search(opener: Opener, search: Search, on_progress: Callable[[Searched], Non
     except KeyboardInterrupt:
         found.interrupted = True
     finally:
-        batches.close()  # type: ignore[attr-defined]
+        batches.close()
     found.took = took()
     return found
 
 
-def _here(subject: Subject, cases: Cases, search: Search) -> Iterator[Batch]:
+def _chunks(search: Search) -> Iterator[tuple[int, int]]:
+    """The first run of each chunk, and the one after its last."""
     for first in range(0, search.runs, CHUNK):
-        yield batch_of(subject, cases, first, min(search.runs, first + CHUNK))
+        yield first, min(search.runs, first + CHUNK)
+
+
+def _here(subject: Subject, cases: Cases, search: Search) -> Generator[Batch, None, None]:
+    for first, last in _chunks(search):
+        yield batch_of(subject, cases, first, last)
 
 
 def batch_of(subject: Subject, cases: Cases, first: int, last: int) -> Batch:
@@ -116,44 +121,17 @@ def batch_of(subject: Subject, cases: Cases, first: int, last: int) -> Batch:
     return batch
 
 
-def _spread(opener: Opener, search: Search, processes: int) -> Iterator[Batch]:
-    pool = ProcessPoolExecutor(processes, initializer=_begin, initargs=(opener, search))
-    waiting: deque[Future[Batch]] = deque()
-    chunks = iter(range(0, search.runs, CHUNK))
-    finished = False
-    try:
-        while True:
-            while len(waiting) < processes * _AHEAD and (first := next(chunks, None)) is not None:
-                waiting.append(pool.submit(_work, first, min(search.runs, first + CHUNK)))
-            if not waiting:
-                break
-            try:
-                batch = waiting.popleft().result()
-            except BrokenProcessPool:
-                raise WorkerDied(f"one of the {processes} processes of the search ended by itself") from None
-            yield batch
-        finished = True
-    finally:
-        if not finished:
-            for process in multiprocessing.active_children():
-                process.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
 _worker: tuple[Subject, Cases] | None = None
 """What this process works with, when it is one of several."""
 
 
 def _begin(opener: Opener, search: Search) -> None:
-    """Prepare a process: it is ended by the one that started it, not by the keyboard."""
+    """Prepare a process."""
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
     subject = opener()
     _worker = (subject, Cases(subject, search.runs, search.seed, search.only))
 
 
-def _work(first: int, last: int) -> Batch:
+def _work(chunk: tuple[int, int]) -> Batch:
     assert _worker is not None
-    return batch_of(*_worker, first, last)
+    return batch_of(*_worker, *chunk)
