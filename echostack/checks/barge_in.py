@@ -13,7 +13,7 @@ from echostack.checks.codes import NEVER_INTERRUPTED, NO_BARGE_IN, NO_SUCH_TRIGG
 from echostack.checks.connectors import equip
 from echostack.checks.model import CheckedScope
 from echostack.checks.patterns import Events
-from echostack.checks.work import Resolved, Route, Work, kinds
+from echostack.checks.work import Resolved, Route, Work, kinds, reached
 from echostack.core.events import EventPattern
 from echostack.core.payloads import AudioFrame, SpeechStarted
 from echostack.core.span import Provenance
@@ -67,13 +67,7 @@ def scope(work: Work) -> CheckedScope:
     arriving: dict[str, list[str]] = {}
     for route in work.routes:
         arriving.setdefault(route.target, []).append(route.source)
-    found: set[str] = set()
-    todo = list(egresses)
-    while todo:
-        node = todo.pop()
-        if node not in found and node in work.nodes:
-            found.add(node)
-            todo.extend(arriving.get(node, ()))
+    found = [n for n in reached(egresses, arriving) if n in work.nodes]  # the engine is none
     inside = {n for n in found if n in egresses or not _callers_side(work, n)}
     nodes = tuple(n for n in work.nodes if work.end(n) in inside)
     return CheckedScope(1, REPLY, nodes, tuple(egresses))
@@ -102,14 +96,7 @@ def _reached(work: Work, starts: Iterable[str]) -> set[str]:
     leaving: dict[str, list[str]] = {}
     for route in work.routes:
         leaving.setdefault(route.source, []).append(route.target)
-    found: set[str] = set()
-    todo = list(starts)
-    while todo:
-        node = todo.pop()
-        if node not in found:
-            found.add(node)
-            todo.extend(leaving.get(node, ()))
-    return found
+    return reached(starts, leaving)
 
 
 def _named(work: Work, on: str, heard: list[str]) -> str:

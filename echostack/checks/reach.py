@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from echostack.checks.carry import makes
 from echostack.checks.codes import GOES_NOWHERE, NOTHING_FEEDS, PORT_GOES_NOWHERE
-from echostack.checks.work import Work, kinds
+from echostack.checks.work import Work, kinds, reached
 from echostack.graph import NodeRole
 from echostack.registry import Form
 
@@ -47,29 +47,19 @@ def _arrows(work: Work) -> Iterable[tuple[str, str]]:
 
 
 def _unfed(work: Work, leaving: dict[str, list[str]], fed: set[str], entered: frozenset[str]) -> None:
-    reached: set[str] = set()
-
-    def reach(start: str) -> None:
-        todo = [start]
-        while todo:
-            node = todo.pop()
-            if node not in reached:
-                reached.add(node)
-                todo.extend(leaving.get(node, ()))
-
     candidates = dict.fromkeys(
         n
         for n, r in work.nodes.items()
         if n not in work.choice_of and r.node.role not in _HEADS and not _makes_itself(work, n)
     )
     reach_from = [n for n in leaving if n not in work.nodes]
-    for start in (*reach_from, *(n for n in work.nodes if n not in candidates), *sorted(entered)):
-        reach(start)
+    starts = (*reach_from, *(n for n in work.nodes if n not in candidates), *sorted(entered))
+    alive = reached(starts, leaving)
     # First those without any input; what then is still not reached can only be fed by a cycle that nothing enters.
     for node in [*(n for n in candidates if n not in fed), *candidates]:
-        if node in reached:
+        if node in alive:
             continue
-        reach(node)
+        reached((node,), leaving, alive)
         only_itself = " but its own cycle" if node in fed else ""
         work.report(
             NOTHING_FEEDS, f"nothing{only_itself} feeds {node}", work.nodes[node].node.place,

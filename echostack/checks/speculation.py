@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from echostack.checks.barge_in import speaking
 from echostack.checks.codes import NOTHING_TO_GUESS
 from echostack.checks.model import SLOW_MS, CheckedSpeculation
-from echostack.checks.work import Work
+from echostack.checks.work import Work, reached
 from echostack.core.payloads import AudioChunk, AudioChunkStream, AudioFrame, Text, TextPartial, TextSegment
 from echostack.registry import ConnectorSpec, Form
 
@@ -127,11 +127,4 @@ def _audible(work: Work) -> set[str]:
     arriving: dict[str, list[str]] = {}
     for route in work.routes:
         arriving.setdefault(route.target, []).append(work.end(route.source))
-    found: set[str] = set()
-    todo = speaking(work)
-    while todo:
-        node = todo.pop()
-        if node not in found:
-            found.add(node)
-            todo.extend(arriving.get(node, ()))
-    return found
+    return reached(speaking(work), arriving)

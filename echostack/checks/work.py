@@ -167,3 +167,16 @@ def whole_arrow(edge: Edge) -> Provenance:
 
 
 __all__ = ["Diagnostic", "Payloads", "Resolved", "Route", "Work", "both_ends", "kinds", "whole_arrow"]
+
+
+def reached(starts: Iterable[str], onward: Mapping[str, Iterable[str]], before: set[str] | None = None) -> set[str]:
+    """``starts`` and everything that ``onward`` leads to from them. What was reached ``before`` is not walked again: it
+    is added to, and given back."""
+    found = set() if before is None else before
+    todo = list(starts)
+    while todo:
+        node = todo.pop()
+        if node not in found:
+            found.add(node)
+            todo.extend(onward.get(node, ()))
+    return found
