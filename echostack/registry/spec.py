@@ -6,6 +6,7 @@ the vendor's SDK, and never changes afterwards.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -100,6 +101,17 @@ class ConnectorSpec:
     extra: str = ""  # the extra that installs them
     simulation: Any = None
     about: str = ""
+
+    def target(self, settings: Any, context: Any) -> Any:
+        """The connector itself: an instance of its class, or its function with settings and context filled in."""
+        given: dict[str, Any] = {}
+        if self.wants_settings:
+            given[self.wants_settings] = settings
+        if self.wants_context:
+            given[self.wants_context] = context
+        if self.is_class:
+            return self.make(**given)
+        return functools.partial(self.make, **given) if given else self.make
 
     @property
     def vendor(self) -> str:

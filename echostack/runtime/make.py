@@ -34,15 +34,8 @@ def make_target(node: PlanNode, context: NodeContext) -> Any:
             raise MissingExtra(spec.name, package, spec.extra or spec.vendor)
     if node.settings is None:
         raise UsageError(f"{node.id} has settings that the environment has yet to give")
-    given: dict[str, Any] = {}
-    if spec.wants_settings:
-        given[spec.wants_settings] = node.settings
-    if spec.wants_context:
-        given[spec.wants_context] = context
-    if not spec.is_class:
-        return functools.partial(spec.make, **given) if given else spec.make
     try:
-        return spec.make(**given)
+        return spec.target(node.settings, context)
     except TypeError as error:
         raise InvalidConnector(f"{spec.name} cannot be made: {error}") from error
 

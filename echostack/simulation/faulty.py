@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
-import inspect
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -32,8 +31,10 @@ from echostack.core.kinds import Payload
 from echostack.language.scenario import Fault, FaultKind
 from echostack.plan.model import PlanNode
 from echostack.registry import AudioSink, ConnectorSpec, Context, Conversation, Form, Inbox, Out
+from echostack.runtime.make import closed, opened
 from echostack.simulation.faults import BREAKS, Answer, Played, Shaper, caused, flat
 from echostack.simulation.world import World
+from echostack.simulation.wrapped import restore_to, snapshot_of, tell_interrupted
 
 _WAITING = 256  # outputs that a slow stream holds before it is not read any further
 _CALLED = (Form.SYNC, Form.ASYNC, Form.GENERATOR)
@@ -99,27 +100,22 @@ class _Faulty:
         fault = self._played.due(FaultKind.OPEN)
         if fault is not None:
             raise self._played.failure(fault)
-        await _maybe(self._target, "open")
+        await opened(self._target)
 
     async def close(self) -> None:
         for timer in self._played.timers:
             timer.cancel()
-        await _maybe(self._target, "close")
+        await closed(self._target)
 
     def interrupted(self) -> None:
-        tell = getattr(self._target, "interrupted", None)
-        if callable(tell):
-            tell()
+        tell_interrupted(self._target)
 
     def snapshot(self) -> Any:
         """What the code keeps, for a guess; faults that were played stay played."""
-        keeps = getattr(self._target, "snapshot", None)
-        return keeps() if callable(keeps) else None
+        return snapshot_of(self._target)
 
     def restore(self, snapshot: Any) -> None:
-        gives_back = getattr(self._target, "restore", None)
-        if callable(gives_back):
-            gives_back(snapshot)
+        restore_to(self._target, snapshot)
 
 
 class _FaultyCall(_Faulty):
@@ -445,11 +441,3 @@ async def _endless(played: Played) -> None:
     if fault is not None:
         played.note(fault)
         await asyncio.get_running_loop().create_future()
-
-
-async def _maybe(target: Any, method: str) -> None:
-    call = getattr(target, method, None)
-    if callable(call) and not isinstance(target, functools.partial):
-        answer = call()
-        if inspect.isawaitable(answer):
-            await answer

@@ -67,7 +67,7 @@ def simulate(
         held.append(await play(plan, scenario, seed=seed, real=real, answers=answers, probes=probes, session=session))
         loop = asyncio.get_running_loop()
         if isinstance(loop, VirtualLoop):
-            await asyncio.sleep(0)  # what ends with the call in this very step
+            await LoopClock().sleep(0)  # what ends with the call in this very step
             left.extend(task.get_name() for task in loop.pending() if task is not asyncio.current_task())
             timers.extend(_named(timer) for timer in loop.timers())
 

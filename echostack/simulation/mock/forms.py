@@ -16,10 +16,12 @@ from typing import Any
 from echostack.core.events import Event
 from echostack.core.kinds import Payload
 from echostack.registry import Form, Forward, Inbox, Out, Simulator
+from echostack.runtime.make import closed, opened
 from echostack.simulation.faults import caused, flat
 from echostack.simulation.mock.generic import act
 from echostack.simulation.mock.simulator import NodeSimulator, Replies
 from echostack.simulation.scripts import Given, Placed
+from echostack.simulation.wrapped import restore_to, snapshot_of, tell_interrupted
 
 Answer = Payload | Out | Forward
 
@@ -86,22 +88,19 @@ class _Target:
         self._asks = bool(getattr(mock, "asks_script", False))
 
     async def open(self) -> None:
-        await _maybe(self._life, "open")
+        await opened(self._life)
 
     async def close(self) -> None:
-        await _maybe(self._life, "close")
+        await closed(self._life)
 
     def snapshot(self) -> Any:
         """What a guess must leave as it was: what is drawn, how far the replies are used, what the simulation keeps."""
-        keeps = getattr(self._life, "snapshot", None)
-        return self._simulator.snapshot(), keeps() if callable(keeps) else None
+        return self._simulator.snapshot(), snapshot_of(self._life)
 
     def restore(self, snapshot: Any) -> None:
         drawn, own = snapshot
         self._simulator.restore(drawn)
-        gives_back = getattr(self._life, "restore", None)
-        if callable(gives_back):
-            gives_back(own)
+        restore_to(self._life, own)
 
     def _leaves_to_mock(self, given: Given | None) -> bool:
         """Whether the simulation gives what the scenario says: text as it gives text, or all of it when it asks."""
@@ -236,14 +235,4 @@ class Streaming(_InTime):
                         yield answer if isinstance(answer, Forward) else Out(answer, event)
 
     def interrupted(self) -> None:
-        tell = getattr(self._mock, "interrupted", None)
-        if callable(tell):
-            tell()
-
-
-async def _maybe(target: Any, method: str) -> None:
-    call = getattr(target, method, None)
-    if callable(call):
-        answer = call()
-        if inspect.isawaitable(answer):
-            await answer
+        tell_interrupted(self._mock)

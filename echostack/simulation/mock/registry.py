@@ -216,14 +216,10 @@ class _Simulation:
         if isinstance(self._replies, Answerer):
             self._replies.simulator = simulator
         if spec.form is Form.SOURCE:
-            return (
-                self._own_target(self._own, settings, simulator)
-                if self._own
-                else Line(spec, settings, simulator, world)
-            )
+            return self._own.target(settings, simulator) if self._own else Line(spec, settings, simulator, world)
         if spec.form is Form.SINK:
             if self._own:
-                return self._own_target(self._own, settings, simulator)
+                return self._own.target(settings, simulator)
             return SimulatedFarEnd(spec, settings, simulator, world)
         mock, life = self._mock(settings, context, simulator)
         by_itself = self._stand in (StandIn.ITSELF, StandIn.OWN, StandIn.SERVICE)
@@ -237,7 +233,7 @@ class _Simulation:
             mock = _MOCKS[self._stand](self._connector, settings, simulator, self._world)
             return mock, mock
         own = self._own or self._connector
-        target = self._own_target(own, settings, simulator if self._own else context)
+        target = own.target(settings, simulator if self._own else context)
         if own.form is Form.STREAM:
             return target, target
         timed = own.form is Form.SYNC if self._own else not self._instant
@@ -247,16 +243,6 @@ class _Simulation:
             threaded=own.form is Form.SYNC and self._own is None, asks_script=asks,
         )  # fmt: skip
         return called, target
-
-    def _own_target(self, own: ConnectorSpec, settings: Any, view: Any) -> Any:
-        given: dict[str, Any] = {}
-        if own.wants_settings:
-            given[own.wants_settings] = settings
-        if own.wants_context:
-            given[own.wants_context] = view
-        if own.is_class:
-            return own.make(**given)
-        return functools.partial(own.make, **given) if given else own.make
 
 
 @functools.lru_cache(maxsize=1024)

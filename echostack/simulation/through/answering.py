@@ -6,7 +6,8 @@ does not know is asked of the node's simulation, or of the node itself where it 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Container, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +20,13 @@ from echostack.core.kinds import Payload
 from echostack.core.payloads import AgentMessage, AgentMessagePartial
 from echostack.recording import EventEntry
 from echostack.registry import Context, Forward, Out
+from echostack.runtime.make import closed, opened
 from echostack.simulation.faults import caused, flat
 from echostack.simulation.mock.pauses import Pauses
 from echostack.simulation.through.content import content_of, key_of
 from echostack.simulation.through.player import failure_of
 from echostack.simulation.through.tape import Answer, Failed, Tape
+from echostack.simulation.wrapped import restore_to, snapshot_of, tell_interrupted
 
 _HAIR = 1e-9
 _AFTER = 1e-6
@@ -112,23 +115,24 @@ class _Answering:
         self._clock = context.clock
 
     async def open(self) -> None:
-        await _maybe(self._fallback, "open")
+        await opened(self._fallback)
 
     async def close(self) -> None:
-        await _maybe(self._fallback, "close")
+        await closed(self._fallback)
 
     def snapshot(self) -> Any:
-        keeps = getattr(self._fallback, "snapshot", None)
-        return self._memory.snapshot(), keeps() if callable(keeps) else None
+        return self._memory.snapshot(), snapshot_of(self._fallback)
 
     def restore(self, snapshot: Any) -> None:
         self._memory.restore(snapshot[0])
-        gives_back = getattr(self._fallback, "restore", None)
-        if callable(gives_back):
-            gives_back(snapshot[1])
+        restore_to(self._fallback, snapshot[1])
 
     def _asked(self, payload: Payload, event: Event) -> Any:
         return self._fallback(payload, event) if self._wants_event else self._fallback(payload)
+
+
+class _AnsweringInTime(_Answering, ABC):
+    """What takes its time."""
 
     async def _sleep(self, seconds: float) -> bool:
         """Wait; False when the node was told of an interruption meanwhile."""
@@ -136,10 +140,9 @@ class _Answering:
             await self._clock.sleep(seconds)
         return True
 
-    async def _otherwise(self, payload: Payload, event: Event) -> AsyncGenerator[Given, None]:
+    @abstractmethod
+    def _otherwise(self, payload: Payload, event: Event) -> AsyncGenerator[Given, None]:
         """What the fallback answers."""
-        raise NotImplementedError
-        yield
 
     async def _steps(self, payload: Payload, event: Event) -> AsyncGenerator[Given, None]:
         """Everything that is answered, each when it is due."""
@@ -205,7 +208,7 @@ class AnsweringAtOnce(_Answering):
         self._context.emit(output.payload, cause=output.cause, port=output.port)
 
 
-class AnsweringInTime(_Answering):
+class AnsweringInTime(_AnsweringInTime):
     """An async function: answers once, with everything; what came out before that is sent ahead."""
 
     async def __call__(self, payload: Payload, event: Event) -> Sequence[Given]:
@@ -233,7 +236,7 @@ class AnsweringInThread(AnsweringInTime):
             yield one
 
 
-class AnsweringInPieces(_Answering):
+class AnsweringInPieces(_AnsweringInTime):
     """An async generator: gives each output when it is made."""
 
     def __call__(self, payload: Payload, event: Event) -> AsyncIterator[Given]:
@@ -246,7 +249,7 @@ class AnsweringInPieces(_Answering):
                     yield one
 
 
-class AnsweringStream(_Answering):
+class AnsweringStream(_AnsweringInTime):
     """A stream: answers one input after the other. An interruption ends the answer under way, as of a connector that is
     told of it."""
 
@@ -264,9 +267,7 @@ class AnsweringStream(_Answering):
 
     def interrupted(self) -> None:
         self._pauses.give_up()
-        tell = getattr(self._fallback, "interrupted", None)
-        if callable(tell):
-            tell()
+        tell_interrupted(self._fallback)
 
     async def _sleep(self, seconds: float) -> bool:
         if seconds <= 0:
@@ -296,11 +297,3 @@ class _OneInput:
     async def take(self, timeout: float | None = None) -> Event | None:
         """As ``Inbox.take``."""
         return await anext(self)
-
-
-async def _maybe(target: Any, method: str) -> None:
-    call: Callable[[], Any] | None = getattr(target, method, None)
-    if callable(call):
-        answer = call()
-        if hasattr(answer, "__await__"):
-            await answer

@@ -6,7 +6,6 @@ graphs alike answers as it did, and the engine, its queues, scopes and times are
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -165,7 +164,7 @@ def _node(
 
         def answering(settings: Any, context: Context) -> Any:
             memory = Memory(node.id, tape, context.clock, counts[node.id], player.shown)
-            parts = memory, _own(spec, settings, context), bool(spec.wants_event), context
+            parts = memory, spec.target(settings, context), bool(spec.wants_event), context
             if threaded:
                 return AnsweringInThread(*parts)
             if spec.form is Form.SYNC:
@@ -186,18 +185,6 @@ def _made_by(spec: ConnectorSpec, make: Any) -> ConnectorSpec:
         spec, make=make, is_class=True, wants_settings="settings", wants_context="context",
         wants_event="event" if called else "", single_output=False, packages=(),
     )  # fmt: skip
-
-
-def _own(spec: ConnectorSpec, settings: Any, context: Context) -> Any:
-    """The node's simulation, as the runtime would have made it."""
-    given: dict[str, Any] = {}
-    if spec.wants_settings:
-        given[spec.wants_settings] = settings
-    if spec.wants_context:
-        given[spec.wants_context] = context
-    if spec.is_class:
-        return spec.make(**given)
-    return functools.partial(spec.make, **given) if given else spec.make
 
 
 def _notes(recording: Recording, tape: Tape, unknown: dict[str, int]) -> Iterable[str]:
