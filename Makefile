@@ -28,7 +28,7 @@ $(READY): pyproject.toml requirements/embedded.txt requirements/constraints.txt
 	@echo 'Setting up $(VENV): the first time takes a few minutes, with a download of some 300 MB.'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements/embedded.txt
-	@$(PIP) install -c requirements/constraints.txt -e '.[embedded,web,dev]'
+	@$(PIP) install -c requirements/constraints.txt -e '.[embedded,livekit,deepgram,anthropic,elevenlabs,openai,providers,web,dev]'
 	@touch $@
 
 demo: $(READY) ## a call on real speech, with an interruption; writes audio, transcript, trace and picture

@@ -205,6 +205,32 @@ class ToolCall(Payload, frozen=True, gc=False):
     arguments: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
+@kind("tool_call.partial", overflow=Overflow.LATEST, queue=4, lossy=True)
+class ToolCallPartial(Payload, frozen=True, gc=False):
+    """A model is writing the arguments of the call ``id``: ``arguments`` is their JSON text so far, seldom whole."""
+
+    name: str
+    id: str = ""
+    arguments: str = ""
+
+
+@kind("usage", keep=True)
+class Usage(Payload, frozen=True, gc=False):
+    """What one request to a provider used, as the provider counts it; summed up in the session's figures.
+
+    Tokens of a model: ``input_tokens`` counts all of the prompt, of which ``cached_tokens`` were read from a cache and
+    ``cache_written_tokens`` written to one. ``characters`` of a synthesiser, ``audio_seconds`` of a recogniser.
+    """
+
+    model: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_written_tokens: int = 0
+    characters: int = 0
+    audio_seconds: float = 0.0
+
+
 @kind("tool_result", keep=True)
 class ToolResult(Payload, frozen=True, gc=False):
     """What a tool gave back; kept when the turn that asked for it is interrupted."""
@@ -333,6 +359,38 @@ class PlayoutFinished(Payload, frozen=True, gc=False):
     seconds: float = 0.0
 
 
+class StageTime(msgspec.Struct, frozen=True, gc=False):
+    """One stage of a turn: from the event that reached the node to its first output, in ms, waiting included."""
+
+    node: str
+    first_output_ms: float
+
+
+@kind("turn_timed", control=True, keep=True)
+class TurnTimed(Payload, frozen=True, gc=False):
+    """A reply begins to sound, ``voice_to_voice_ms`` after the caller's speech ended; where the time went.
+
+    ``endpointing_ms`` of it went by until the turn was known to be over, ``stages`` are the nodes in the order in which
+    they gave their first output for this turn.
+    """
+
+    utterance: str
+    voice_to_voice_ms: float = 0.0
+    endpointing_ms: float = 0.0
+    stages: tuple[StageTime, ...] = ()
+
+
+@kind("exceeded", control=True, keep=True)
+class BudgetExceeded(Payload, frozen=True, gc=False):
+    """A reply came later than the file's budget allows: ``control.budget.exceeded``. ``slowest`` names the stage that
+    took most of it."""
+
+    utterance: str
+    voice_to_voice_ms: float = 0.0
+    budget_ms: float = 0.0
+    slowest: str = ""
+
+
 class _Failure(Payload, frozen=True, gc=False):
     # elapsed_ms: since the event that was being worked on was made, its wait in queues included.
     node: str
@@ -383,18 +441,18 @@ class Late(_Failure, frozen=True, gc=False):
 
 BUILTIN: tuple[type[Payload], ...] = (
     AudioFrame, AudioChunk, AudioChunkStream, Text, TextPartial, TextSegment, AgentMessage, AgentMessagePartial,
-    Intent, Sentiment, TranscriptEntry, Documents, Record, HttpResponse, ToolCall, ToolResult, SpeechStarted,
-    SpeechStopped, Dtmf, Data, CallStarted, CallEnded, Suspended, Committed, Aborted, GuessStarted, GuessConfirmed,
-    GuessDiscarded, PlayoutStarted, PlayoutFinished, ExceptionFailure, TimeoutFailure, Retried, FailedOver, Recovered,
-    DeadLetter, Late,
+    Intent, Sentiment, TranscriptEntry, Documents, Record, HttpResponse, ToolCall, ToolCallPartial, ToolResult, Usage,
+    SpeechStarted, SpeechStopped, Dtmf, Data, CallStarted, CallEnded, Suspended, Committed, Aborted, GuessStarted,
+    GuessConfirmed, GuessDiscarded, PlayoutStarted, PlayoutFinished, TurnTimed, BudgetExceeded, ExceptionFailure,
+    TimeoutFailure, Retried, FailedOver, Recovered, DeadLetter, Late,
 )  # fmt: skip
 
 ENGINE_CONTROL: tuple[type[Payload], ...] = (
     CallStarted, CallEnded, Suspended, Committed, Aborted, GuessStarted, GuessConfirmed, GuessDiscarded,
-    PlayoutStarted, PlayoutFinished,
+    PlayoutStarted, PlayoutFinished, TurnTimed, BudgetExceeded,
 )  # fmt: skip
 """Kinds the engine itself emits as ``control.<source>.<kind>`` in every session (source: ``call``, ``barge_in``,
-``speculation``, or the egress transport for playout)."""
+``speculation``, ``budget``, or the egress transport for playout)."""
 
 FAILURES: tuple[type[Payload], ...] = (
     ExceptionFailure, TimeoutFailure, Retried, FailedOver, Recovered, DeadLetter, Late,

@@ -5,10 +5,10 @@ from echostack.registry.declare import connector, simulates
 from echostack.registry.registry import Registry
 from echostack.registry.simulated import ITSELF, Simulator, StandIn, Store, Write, stand_in
 from echostack.registry.sink import AudioSink
-from echostack.registry.spec import ConnectorSettings, ConnectorSpec, Form, Latency
+from echostack.registry.spec import ConnectorSettings, ConnectorSpec, Env, Form, Latency
 
 __all__ = [
-    "ITSELF", "AudioSink", "ConnectorSettings", "ConnectorSpec", "Context", "Conversation", "Form", "Forward", "Inbox",
-    "Latency", "Out", "Registry", "Simulator", "StandIn", "Store", "Turn", "Write", "connector", "simulates",
+    "ITSELF", "AudioSink", "ConnectorSettings", "ConnectorSpec", "Context", "Conversation", "Env", "Form", "Forward",
+    "Inbox", "Latency", "Out", "Registry", "Simulator", "StandIn", "Store", "Turn", "Write", "connector", "simulates",
     "stand_in",
 ]  # fmt: skip

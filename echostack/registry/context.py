@@ -6,7 +6,7 @@ The runtime implements these protocols; connectors import them and nothing above
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -15,6 +15,7 @@ from echostack.core.events import Event
 from echostack.core.kinds import Payload
 
 T_co = TypeVar("T_co", bound=Payload, covariant=True)
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,11 @@ class Context(Protocol):
         """Send an output from a callback, synchronously. One of an abandoned epoch is dropped and counted.
 
         Must be called on the session's event loop.
+        """
+
+    def share(self, key: str, make: Callable[[], S]) -> S:
+        """The session's one object under ``key``, made by the first node that asks: the room that the two ends of a
+        transport are in. Begin ``key`` with the vendor. Who uses it opens and closes it; the engine keeps it, no more.
         """
 
     def log(self, message: str, **fields: Any) -> None:

@@ -27,6 +27,19 @@ class ConnectorSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Env:
+    """``Annotated[SecretStr, Env("ACME_API_KEY")]``: where the file gives no value for this field, it comes from that
+    environment variable, when that is set and not empty.
+
+    A required field whose variable is not set either is one that the environment has yet to give, like an ``{env: …}``
+    leaf: ``check`` passes, ``check --environment`` and a call say what to set. A value that came in this way is not in
+    the model's ``model_fields_set``, so that what was written can be told from what was merely there.
+    """
+
+    name: str
+
+
 class NoSettings(ConnectorSettings):
     """A connector that has nothing to set."""
 
@@ -68,6 +81,8 @@ class ConnectorSpec:
     network: talks to other machines. blocking_ms: time that one call of a sync form takes, declared so that the
       planner does not fuse a slow one.
     keeps_running: a STREAM that is told of an interruption (``interrupted()``) instead of being cancelled.
+    attempts, timeout: the node's policy where the file names none: tries in all, and seconds that one answer may take
+      (0: the engine's own).
     guessable: may be asked about what may turn out never to have been said, because it keeps nothing of its own from
       one event for the next, or can take it back (``snapshot()`` and ``restore(snapshot)``); ask ``may_guess``.
     simulation: what stands in for it in a simulated call (see ``registry.simulated``): None for one made from this
@@ -96,6 +111,8 @@ class ConnectorSpec:
     network: bool = False
     blocking_ms: float = 0.0
     keeps_running: bool = False
+    attempts: int = 1
+    timeout: float = 0.0
     guessable: bool = False
     packages: tuple[str, ...] = ()  # import names that a session needs
     extra: str = ""  # the extra that installs them

@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextvars import ContextVar
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -18,6 +18,7 @@ from echostack.registry import Conversation
 from echostack.runtime.core import Core
 from echostack.runtime.queues import Inbox
 
+S = TypeVar("S")
 Emit = Callable[[Payload, Event | None, str], None]
 
 
@@ -115,6 +116,13 @@ class NodeContext:
             self._emit(payload, cause or work.event, port)
         else:
             work.guessing.emitted(payload, cause, port)
+
+    def share(self, key: str, make: Callable[[], S]) -> S:
+        shared = self._core.shared
+        if key not in shared:
+            shared[key] = make()
+        found: S = shared[key]
+        return found
 
     def log(self, message: str, **fields: Any) -> None:
         self._logger.info(message, **fields)

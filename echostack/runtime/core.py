@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -39,6 +39,7 @@ class Core:
 
     __slots__ = (
         "clock", "compute", "counters", "engine_emit", "epochs", "next_seq", "pressure", "root", "seed", "session",
+        "shared",
     )  # fmt: skip
 
     def __init__(self, session: str, clock: Clock, compute: Compute, scopes: int, seed: int) -> None:
@@ -52,6 +53,7 @@ class Core:
         self.seed = seed
         self.root = Event("control.call.root", _Root(), session, 0, 0.0)
         self.engine_emit: EngineEmit = _unwired
+        self.shared: dict[str, Any] = {}
 
     def random_for(self, node: str) -> random.Random:
         """A node's own generator, the same in every run of the same seed whatever the other nodes draw."""

@@ -20,7 +20,7 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 from echostack.connectors.alongside import Alongside
 from echostack.core.audio import AudioFormat
@@ -35,6 +35,8 @@ from echostack.runtime.make import closed, opened
 from echostack.simulation.faults import BREAKS, Answer, Played, Shaper, caused, flat
 from echostack.simulation.world import World
 from echostack.simulation.wrapped import restore_to, snapshot_of, tell_interrupted
+
+S = TypeVar("S")
 
 _WAITING = 256  # outputs that a slow stream holds before it is not read any further
 _CALLED = (Form.SYNC, Form.ASYNC, Form.GENERATOR)
@@ -399,6 +401,9 @@ class _FaultyContext:
 
     def log(self, message: str, **fields: Any) -> None:
         self._context.log(message, **fields)
+
+    def share(self, key: str, make: Callable[[], S]) -> S:
+        return self._context.share(key, make)
 
     def emit(self, payload: Payload, *, cause: Event | None = None, port: str = "") -> None:
         played, emit = self._played, self._context.emit

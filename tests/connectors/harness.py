@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -54,6 +54,7 @@ class FakeContext:
         self.conversation: Any = FakeConversation()
         self.logs: list[tuple[str, dict[str, Any]]] = []
         self.emitted: list[Payload] = []
+        self.shared: dict[str, Any] = {}
 
     @property
     def idempotency_key(self) -> str:
@@ -64,6 +65,11 @@ class FakeContext:
 
     def log(self, message: str, **fields: Any) -> None:
         self.logs.append((message, fields))
+
+    def share(self, key: str, make: Callable[[], Any]) -> Any:
+        if key not in self.shared:
+            self.shared[key] = make()
+        return self.shared[key]
 
 
 class ListInbox:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -452,6 +452,9 @@ class _Context:
         self._emitted.append(payload)
 
     def log(self, message: str, **fields: Any) -> None: ...
+
+    def share(self, key: str, make: Callable[[], Any]) -> Any:
+        return make()
 
 
 class _Inbox:

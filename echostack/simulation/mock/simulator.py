@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
 
 from echostack.core.clock import Clock, Compute
 from echostack.core.events import Event
@@ -15,6 +15,8 @@ from echostack.simulation.latency import drawn, profile
 from echostack.simulation.scripts import Given, Placed
 from echostack.simulation.speech import spoken_seconds
 from echostack.simulation.world import NodeStore, Note, World
+
+S = TypeVar("S")
 
 
 class Replies(Protocol):
@@ -78,6 +80,9 @@ class NodeSimulator(Simulator):
 
     def log(self, message: str, **fields: Any) -> None:
         self._context.log(message, **fields)
+
+    def share(self, key: str, make: Callable[[], S]) -> S:
+        return self._context.share(key, make)
 
     @property
     def store(self) -> NodeStore:
