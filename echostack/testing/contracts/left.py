@@ -1,0 +1,67 @@
+"""What a connector leaves behind: tasks, threads, and whatever has a file descriptor (sockets, files, pipes)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from echostack.core.clock import LoopClock
+
+_OPEN = Path("/proc/self/fd")
+_POLL = 0.005  # seconds between two looks; what is closed by both ends takes a moment
+
+
+class Left:
+    """What there is now; ``nothing`` waits until there is no more than that."""
+
+    def __init__(self) -> None:
+        self._tasks = _tasks()
+        self._threads = _threads()
+        self._open = _open()
+
+    async def nothing(self, seconds: float, why: str = "") -> None:
+        """AssertionError that names what is left ``seconds`` from now at the latest."""
+        clock = LoopClock()
+        while left := self._more():
+            if clock.now() >= seconds:
+                raise AssertionError(f"{why or 'it'} left behind: " + "; ".join(left))
+            await clock.sleep(_POLL)
+
+    def _more(self) -> list[str]:
+        told = [f"the task {_told(t)}" for t in _tasks() if t not in self._tasks]
+        told += [f"the thread {t.name}" for t in _threads() if t not in self._threads]
+        now = _open()
+        if len(now) > len(self._open):
+            told += [f"open: {link}" for number, link in now.items() if self._open.get(number) != link]
+        return told
+
+
+def _tasks() -> list[asyncio.Task[Any]]:
+    own = asyncio.current_task()
+    return [t for t in asyncio.all_tasks() if t is not own and not t.done()]
+
+
+def _told(task: asyncio.Task[Any]) -> str:
+    work = task.get_coro()
+    return getattr(work, "__qualname__", None) or task.get_name()
+
+
+def _threads() -> list[threading.Thread]:
+    # The loop's own pool is ended with the loop, by whoever runs it.
+    return [t for t in threading.enumerate() if not t.name.startswith("asyncio_")]
+
+
+def _open() -> dict[str, str]:
+    """Open descriptors and what they are; nothing where the system has no such folder."""
+    if not _OPEN.is_dir():
+        return {}
+    found = {}
+    for name in os.listdir(_OPEN):
+        try:
+            found[name] = os.readlink(_OPEN / name)
+        except OSError:  # the listing's own descriptor, closed by now
+            continue
+    return found

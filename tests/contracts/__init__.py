@@ -1,0 +1,1 @@
+"""Every shipped connector, held to the contract of its kind."""
