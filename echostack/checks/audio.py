@@ -45,10 +45,10 @@ def _needed(work: Work, route: Route) -> AudioFormat | None:
 def _format(work: Work, resolved: Resolved, *, output: bool) -> AudioFormat | None:
     """The format at one side of a node; None for any, and for one that its settings do not tell yet."""
     spec = resolved.spec
-    if spec is None or resolved.settings is None:
+    if spec is None or resolved.known is None:
         return None
     try:
-        return (spec.output_format if output else spec.input_format)(resolved.settings)
+        return (spec.output_format if output else spec.input_format)(resolved.known)
     except Exception as error:  # noqa: BLE001 - a connector's own code runs here
         side = "output" if output else "input"
         # The error's text may quote a setting, and a setting may be a secret: its type has to do.

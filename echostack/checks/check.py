@@ -73,7 +73,7 @@ def _turns(work: Work) -> None:
 
 def _nodes(work: Work) -> dict[str, CheckedNode]:
     return {
-        name: CheckedNode(name, r.node, r.spec, r.settings, r.missing_env, r.node.members, r.inserted)
+        name: CheckedNode(name, r.node, r.spec, r.settings, r.missing_env, r.node.members, r.inserted, r.presumed)
         for name, r in work.nodes.items()
         if r.node.role not in (NodeRole.PATTERN, NodeRole.PLAYBOOK)
     }

@@ -13,7 +13,8 @@ from echostack.checks.codes import MISSING_ENV, MISSING_PACKAGE, SERVICE_DOWN
 from echostack.checks.model import CheckedGraph, CheckedNode
 from echostack.core.clock import LoopClock
 from echostack.core.diagnostic import Diagnostic, at
-from echostack.language.data import env_names
+from echostack.language.data import env_names, plain
+from echostack.registry import open_fields
 
 PROBE_SECONDS: Final = 5.0
 """How long one service may take to answer its probe."""
@@ -35,15 +36,21 @@ def environment(checked: CheckedGraph, env: Mapping[str, str]) -> list[Diagnosti
 
 
 def _values(node: CheckedNode, env: Mapping[str, str], found: list[Diagnostic]) -> bool:
-    if node.node.settings is None:
-        return False
-    lacking = [r for n, r in env_names(node.node.settings).items() if n not in env and r.default is None]
+    raw = node.node.settings
+    lacking = [r for n, r in env_names(raw).items() if n not in env and r.default is None] if raw is not None else []
     for ref in lacking:
         found.append(
             at(MISSING_ENV, f"{node.id} takes a setting from {ref.name}, which the environment does not have", ref.span,
                help=f"set it before the call: export {ref.name}=...")
         )  # fmt: skip
-    return bool(lacking)
+    fields = open_fields(node.spec.settings, plain(raw, env) if raw is not None else {}) if node.spec else ()
+    unset = [f for f in fields if f.required and not env.get(f.variable)]
+    for field in unset:
+        found.append(
+            at(MISSING_ENV, f"{node.id} takes its setting {field.key!r} from {field.variable}, which the environment "
+               "does not have", node.node.place, help=f"set it before the call: export {field.variable}=...")
+        )  # fmt: skip
+    return bool(lacking or unset)
 
 
 def _packages(node: CheckedNode, found: list[Diagnostic]) -> bool:

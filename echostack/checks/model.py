@@ -27,7 +27,8 @@ SLOW_MS = 1.0
 @dataclass(frozen=True, slots=True)
 class CheckedNode:
     """A node with its connector. ``settings`` is the validated model, or None while ``missing_env`` names values
-    that the environment has yet to give. For a choice ``spec`` is None and ``members`` are its nodes."""
+    that the environment has yet to give; ``presumed`` then holds what they are but for those, where that can be said.
+    For a choice ``spec`` is None and ``members`` are its nodes."""
 
     id: str
     node: Node
@@ -36,6 +37,12 @@ class CheckedNode:
     missing_env: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     inserted: bool = False  # put there by the compiler (the voice-activity tap)
+    presumed: Any = None
+
+    @property
+    def known(self) -> Any:
+        """The settings, or else what can be said of them without the environment; None for nothing."""
+        return self.settings if self.settings is not None else self.presumed
 
 
 @dataclass(frozen=True, slots=True)

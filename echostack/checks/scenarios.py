@@ -62,7 +62,7 @@ class _Check:
     def __init__(self, checked: CheckedGraph, findings: Findings, registry: Registry) -> None:
         self._work = Work.of(checked.graph, registry, findings, {})
         self._work.nodes = {
-            n.id: Resolved(n.node, n.spec, n.settings, n.missing_env, inserted=n.inserted)
+            n.id: Resolved(n.node, n.spec, n.settings, n.missing_env, inserted=n.inserted, presumed=n.presumed)
             for n in checked.nodes.values()
         }  # fmt: skip
         self._nodes = [n.id for n in checked.nodes.values() if n.spec is not None]

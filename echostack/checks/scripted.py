@@ -66,7 +66,7 @@ def _output(work: Work, resolved: Resolved, output: Output, env: Mapping[str, st
             help=work.nearest(output.kind, known) or f"it makes {kinds(spec.produces)}",
         )  # fmt: skip
         return
-    ports = tuple(spec.ports(resolved.settings)) if resolved.settings is not None else None
+    ports = tuple(spec.ports(resolved.known)) if resolved.known is not None else None
     if output.port and ports is not None and output.port not in ports:
         work.report(
             UNKNOWN_PORT, f"{node} has no port {output.port!r}", output.span,
@@ -112,9 +112,9 @@ def written(work: Work, resolved: Resolved, expected: Written) -> None:
     """Report a node that never writes, and a condition on fields that none of its writes has. What a simulation of its
     own writes, only that knows."""
     spec, node = resolved.spec, resolved.node.id
-    if spec is None or resolved.settings is None or stand_in(spec) is StandIn.OWN:
+    if spec is None or resolved.known is None or stand_in(spec) is StandIn.OWN:
         return
-    if not spec.acts(resolved.settings):
+    if not spec.acts(resolved.known):
         work.report(
             CANNOT_GIVE, f"{node} writes nothing to the outside world, whatever happens", expected.span,
             help="`echostack connectors` shows which connectors have an effect",

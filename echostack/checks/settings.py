@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
@@ -11,35 +12,68 @@ from echostack.checks.codes import MISSING_SETTING, UNKNOWN_SETTING, WRONG_SETTI
 from echostack.checks.work import Resolved, Work
 from echostack.core.span import Provenance, Span
 from echostack.language.data import EnvRef, Mapping_, Sequence_, Value, env_names, plain
-from echostack.registry import ConnectorSettings, ConnectorSpec
+from echostack.registry import ConnectorSettings, ConnectorSpec, EnvField, filled, open_fields, unset
 
 _LONGEST = 40
 """How many characters of a wrong value a message shows."""
 _EMPTY = Mapping_({}, {}, Span("", 0, 0, 0, 0))
 
 
+PLACEHOLDERS = ("unknown", "https://unknown.invalid/", "1")
+"""What a required value that only the environment has is taken for while a graph is checked without it."""
+
+
 def validate(work: Work, resolved: Resolved) -> None:
-    """Fill in ``settings``, ``missing_env`` and ``ports``; report what does not fit the model."""
+    """Fill in ``settings``, ``missing_env``, ``ports`` and ``presumed``; report what does not fit the model.
+
+    A field that takes its value from the environment (``Env``) gets it where the file gives none.
+    """
     spec, raw = resolved.spec, resolved.node.settings or _EMPTY
     assert spec is not None
     wanted = env_names(raw)
-    resolved.missing_env = tuple(sorted(n for n, r in wanted.items() if n not in work.env and r.default is None))
-    data = plain(raw, work.env)
-    hidden = [s for s in (*_secret_values(spec.settings, data), *(work.env.get(n, "") for n in wanted)) if s]
+    written = plain(raw, work.env)
+    fields = tuple(open_fields(spec.settings, written))
+    come = {f.path: work.env[f.variable] for f in fields if work.env.get(f.variable)}
+    lacking = tuple(f for f in fields if f.required and f.path not in come)
+    named = [n for n, r in wanted.items() if n not in work.env and r.default is None]
+    resolved.missing_env = tuple(sorted({*named, *(f.variable for f in lacking)}))
+    data = filled(written, come, spec.settings)
+    known = (*_secret_values(spec.settings, data), *(work.env.get(n, "") for n in wanted), *come.values())
+    found = _Found(raw, [s for s in known if s], {f.path: f for f in fields})
+    settings: ConnectorSettings | None = None
+    sound = True
     try:
         settings = spec.settings.model_validate(data)
+        unset(settings, written, come)
     except ValidationError as error:
-        settings = None
-        for problem in error.errors(include_url=False):
-            _problem(work, resolved, spec, raw, problem, hidden)
+        problems = [p for p in error.errors(include_url=False) if not _missing(p, lacking)]
+        sound = not problems
+        for problem in problems:
+            _problem(work, resolved, spec, found, problem)
     except Exception as error:  # noqa: BLE001 - a connector's own validator may raise anything
-        settings = None
-        work.report(
-            WRONG_SETTING, f"{spec.name} cannot read its settings: {_hide(str(error), hidden)}", resolved.node.place
-        )
+        sound = False
+        said = _hide(str(error), found.hidden)
+        work.report(WRONG_SETTING, f"{spec.name} cannot read its settings: {said}", resolved.node.place)
     if resolved.missing_env or settings is None:
+        if sound and not named and lacking:
+            resolved.presumed = _presumed(spec, data, lacking)
+            if resolved.presumed is not None:
+                _ports(work, resolved, spec, resolved.presumed, found.hidden)
         return
     resolved.settings = settings
+    _ports(work, resolved, spec, settings, found.hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the settings came from: as written, the values that no message may show, fields that take a variable."""
+
+    raw: Mapping_
+    hidden: list[str]
+    fields: Mapping[tuple[int | str, ...], EnvField]
+
+
+def _ports(work: Work, resolved: Resolved, spec: ConnectorSpec, settings: Any, hidden: list[str]) -> None:
     try:
         resolved.ports = tuple(spec.ports(settings))
     except Exception as error:  # noqa: BLE001 - a connector's own code runs here
@@ -49,9 +83,29 @@ def validate(work: Work, resolved: Resolved) -> None:
         )  # fmt: skip
 
 
-def _problem(
-    work: Work, resolved: Resolved, spec: ConnectorSpec, raw: Mapping_, problem: Mapping[str, Any], hidden: list[str]
-) -> None:
+def _missing(problem: Mapping[str, Any], lacking: Iterable[EnvField]) -> bool:
+    return problem["type"] == "missing" and any(_leads(f.path, problem["loc"]) for f in lacking)
+
+
+def _leads(path: tuple[int | str, ...], loc: tuple[int | str, ...]) -> bool:
+    """Whether ``loc`` is ``path``, steps for the members of unions passed over."""
+    rest = iter(loc)
+    return bool(loc) and loc[-1] == path[-1] and all(any(step == own for own in rest) for step in path)
+
+
+def _presumed(spec: ConnectorSpec, data: Any, lacking: tuple[EnvField, ...]) -> ConnectorSettings | None:
+    """The settings with something in the place of what only the environment has: what a file says of ports, formats
+    and effects is checked without any key."""
+    for placeholder in PLACEHOLDERS:
+        try:
+            return spec.settings.model_validate(filled(data, {f.path: placeholder for f in lacking}, spec.settings))
+        except Exception:  # noqa: BLE001 - a connector's own validator may raise anything; the next may do
+            continue
+    return None
+
+
+def _problem(work: Work, resolved: Resolved, spec: ConnectorSpec, found: _Found, problem: Mapping[str, Any]) -> None:
+    raw, hidden = found.raw, found.hidden
     loc: tuple[int | str, ...] = problem["loc"]
     span, value, depth = _place(raw, loc)
     if isinstance(value, EnvRef) and value.default is None and value.name not in work.env:
@@ -81,10 +135,16 @@ def _problem(
         said = _hide(str(problem["msg"]), hidden)
         said = said.removeprefix("Value error, ")
         said = said[:1].lower() + said[1:]
+        came = next((f for path, f in found.fields.items() if _leads(path, loc)), None)
         secret = _is_secret(spec.settings, loc) or isinstance(value, EnvRef) or depth < len(loc) or not loc
         shown = "" if secret else _shown(problem.get("input"), hidden)
         got = f", not {shown}" if shown and not said.endswith(shown) else ""
         whole = f"the settings of {node} do not fit together" if not loc else f"the setting {name!r} of {node} is wrong"
+        if came is not None and problem["type"] != "missing":
+            whole = f"the setting {came.key!r} of {node}, which comes from {came.variable}, is wrong"
+            mend = f"correct {came.variable}, or write the setting in the file"
+            work.report(WRONG_SETTING, f"{whole}: {said}", place, help=mend)
+            return
         work.report(WRONG_SETTING, f"{whole}: {said}{got}", place)
 
 

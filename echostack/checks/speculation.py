@@ -77,7 +77,7 @@ class _Search:
             return
         if any(s.form is Form.SINK for s in specs):
             return
-        reason = _reason(node, [(s, self._work.nodes[m].settings) for s, m in self._pairs(node)])
+        reason = _reason(node, [(s, self._work.nodes[m].known) for s, m in self._pairs(node)])
         if reason:
             self.reasons.setdefault(node, reason)
         elif all(s.form is Form.SYNC and s.blocking_ms < SLOW_MS for s in specs) and specs == self._one(node):

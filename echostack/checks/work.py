@@ -23,7 +23,9 @@ _SUGGESTIONS = 50
 @dataclass(slots=True)
 class Resolved:
     """A node with its connector. ``settings`` is None when they did not validate or the environment lacks some;
-    ``ports`` likewise. ``spec`` is None for choices, patterns, playbooks and connectors that are not known."""
+    ``presumed`` then holds what can be said without them, where only fields of the environment lack (see ``known``).
+    ``ports`` is None where nothing tells them. ``spec`` is None for choices, patterns, playbooks and connectors that
+    are not known."""
 
     node: Node
     spec: ConnectorSpec | None = None
@@ -31,6 +33,12 @@ class Resolved:
     missing_env: tuple[str, ...] = ()
     ports: tuple[str, ...] | None = None
     inserted: bool = False
+    presumed: Any = None
+
+    @property
+    def known(self) -> Any:
+        """The settings, or else what they are but for values that only the environment has; None where that fails."""
+        return self.settings if self.settings is not None else self.presumed
 
 
 @dataclass(slots=True)

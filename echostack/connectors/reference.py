@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic.fields import FieldInfo
 
 from echostack.connectors import BUILTIN
-from echostack.registry import ConnectorSettings, ConnectorSpec, Registry, StandIn, stand_in
+from echostack.registry import ConnectorSettings, ConnectorSpec, Registry, StandIn, stand_in, variable_of
 
 BEGIN: Final = "<!-- reference: begin (written by python -m echostack.connectors.reference) -->"
 END: Final = "<!-- reference: end -->"
@@ -79,6 +79,9 @@ def _rows(fields: dict[str, FieldInfo], prefix: str) -> list[str]:
     rows = []
     for name, field in fields.items():
         default = "required" if field.is_required() else _value(field.get_default(call_default_factory=True))
+        variable = variable_of(field)
+        if variable:
+            default = f"`${variable}`, or else {default}" if default != "required" else f"`${variable}`"
         about = " ".join((field.description or "").replace("``", "`").split())
         rows.append(f"| `{prefix}{field.alias or name}` | {_type(field.annotation)} | {default} | {_cell(about)} |")
     return rows

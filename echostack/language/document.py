@@ -17,12 +17,14 @@ class NodePolicy:
 
     timeout: seconds for one event (for a STREAM: to open). attempts: tries in all. backoff: seconds before the
     second try, doubling with jitter. cooldown: seconds a failed member of a ``??`` rests before a probe.
+    given: the names of those that the file itself says; for the others a connector may know better.
     """
 
     timeout: float | None = None
     attempts: int = 1
     backoff: float = 0.2
     cooldown: float = 10.0
+    given: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

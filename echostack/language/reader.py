@@ -202,6 +202,7 @@ def _connectors(found: Mapping[str, Found], findings: Findings) -> dict[str, Con
             attempts=value.get("attempts", defaults.attempts),
             backoff=value.get("backoff", defaults.backoff),
             cooldown=value.get("cooldown", defaults.cooldown),
+            given=tuple(k for k in ("timeout", "attempts", "backoff", "cooldown") if value.get(k) is not None),
         )
         use_span = value.span_of("use") or entry.key_span
         declared[name] = ConnectorDecl(name, use or name, value.rest, policy, entry.key_span, use_span)

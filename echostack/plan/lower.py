@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import networkx as nx
 
 from echostack.checks import latency_path
 from echostack.checks.model import SLOW_MS, CheckedEdge, CheckedGraph, CheckedNode
 from echostack.core.kinds import Overflow
+from echostack.language.document import NodePolicy
 from echostack.language.guard import Else
 from echostack.plan.model import ENGINE, Island, Plan, PlanEdge, PlanNode, QueuePlan, ScopePlan, SpeculatePlan
 from echostack.registry import Form
@@ -53,7 +55,7 @@ def fuses(node: CheckedNode, choices: Mapping[str, str]) -> bool:
     if spec is None or spec.form is not Form.SYNC or node.id in choices:
         return False
     # An effect is begun once for its key and then left alone, which takes a driver.
-    return spec.blocking_ms < SLOW_MS and not spec.acts(node.settings)
+    return spec.blocking_ms < SLOW_MS and not spec.acts(node.known)
 
 
 def _node(
@@ -70,13 +72,23 @@ def _node(
         source=named.node.source or (named.spec.vendor if named.spec else named.id),
         spec=node.spec,
         settings=node.settings,
-        policy=node.node.policy,
+        policy=_policy(node),
         scope=scopes.get(node.id, 0),
         island=islands.get(node.id, -1),
         members=node.members,
         choice=choices.get(node.id, ""),
         inserted=node.inserted,
     )
+
+
+def _policy(node: CheckedNode) -> NodePolicy:
+    """What the file says of the node; of what it says nothing, what its connector declares."""
+    policy, spec = node.node.policy, node.spec
+    if spec is None:
+        return policy
+    attempts = policy.attempts if "attempts" in policy.given else spec.attempts
+    timeout = policy.timeout if "timeout" in policy.given else spec.timeout or None
+    return replace(policy, attempts=attempts, timeout=timeout)
 
 
 def _edge(

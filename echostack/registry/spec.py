@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict
 
 from echostack.core.audio import AudioFormat
 from echostack.core.kinds import KindSpec, Payload
+from echostack.registry.env import Env as Env
+from echostack.registry.env import settings_schema
 
 
 class ConnectorSettings(BaseModel):
@@ -25,19 +27,6 @@ class ConnectorSettings(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Env:
-    """``Annotated[SecretStr, Env("ACME_API_KEY")]``: where the file gives no value for this field, it comes from that
-    environment variable, when that is set and not empty.
-
-    A required field whose variable is not set either is one that the environment has yet to give, like an ``{env: …}``
-    leaf: ``check`` passes, ``check --environment`` and a call say what to set. A value that came in this way is not in
-    the model's ``model_fields_set``, so that what was written can be told from what was merely there.
-    """
-
-    name: str
 
 
 class NoSettings(ConnectorSettings):
@@ -183,5 +172,5 @@ class ConnectorSpec:
             "latency_ms": {"p50": self.latency.p50, "p95": self.latency.p95},
             "packages": list(self.packages),
             "extra": self.extra,
-            "settings": self.settings.model_json_schema(),
+            "settings": settings_schema(self.settings),
         }

@@ -205,7 +205,8 @@ class Assembly:
         }
         if missing:
             wanted = ", ".join(f"{name} (for {node})" for name, node in missing.items())
-            raise UsageError(f"the environment lacks {wanted}: set it, or give it a default in the file")
+            export = " ".join(f"{name}=..." for name in missing)
+            raise UsageError(f"the environment lacks {wanted}: export {export}, or give it a value in the file")
         for node in self.plan.nodes.values():
             if node.spec is None:
                 continue

@@ -1,11 +1,11 @@
-"""What ``{env: NAME}`` leaves are in a simulated call: what the scenario gives, and placeholders for the rest.
+"""What the environment is in a simulated call: what the scenario gives, and placeholders for the rest.
 
 Nothing comes from the real environment: a key that is set on this machine reaches no simulated connector.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from echostack.core.errors import UsageError
 from echostack.core.span import Span
 from echostack.language.data import EnvRef, Mapping_, Sequence_, Value, env_names, plain
-from echostack.registry import ConnectorSettings
+from echostack.registry import ConnectorSettings, EnvField, filled, open_fields, unset
 
 PLACEHOLDERS = ("simulated", "https://simulated.invalid/", "1")
 """What stands for a value that is not given: a text, or else an address (of a domain that never exists, RFC 2606), or
@@ -31,20 +31,54 @@ def simulated_environment(
 def simulated_settings(
     model: type[ConnectorSettings], raw: Value, given: Mapping[str, str], node: str, span: Span
 ) -> ConnectorSettings:
-    """The settings ``raw`` of ``node``, ``{env: NAME}`` leaves as they are in a simulated call.
+    """The settings ``raw`` of ``node``, with ``{env: NAME}`` leaves and fields that the environment fills (``Env``) as
+    they are in a simulated call.
 
-    A default that stands in the file goes before a placeholder. UsageError, which names what the scenario must give,
-    for a model that takes no placeholder.
+    A default goes before a placeholder; but where settings do not fit together without a value that may be left out
+    (one of two keys must be there), it gets one. UsageError, which names what the scenario must give, for a model that
+    takes no placeholder.
     """
+    fields = tuple(open_fields(model, plain(raw)))
+    needed = [f for f in fields if f.required or f.variable in given]
+    first = _tried(model, raw, given, needed)
+    if isinstance(first, ConnectorSettings):
+        return first
+    second = _tried(model, raw, given, fields) if len(needed) < len(fields) else first
+    if isinstance(second, ConnectorSettings):
+        return second
+    missing, said = first
+    if not missing:
+        raise UsageError(f"{span}: {node} cannot be simulated with what the scenario gives: {said}")
+    raise UsageError(f"{span}: the scenario must give env {', '.join(missing)} for {node}, which takes no placeholder")
+
+
+def wants_environment(model: type[ConnectorSettings], raw: Value | None) -> bool:
+    """Whether anything in the settings ``raw`` may come from the environment."""
+    if raw is None:
+        return any(True for _ in open_fields(model, {}))
+    return bool(env_names(raw)) or any(True for _ in open_fields(model, plain(raw)))
+
+
+def _tried(
+    model: type[ConnectorSettings], raw: Value, given: Mapping[str, str], fields: Sequence[EnvField]
+) -> ConnectorSettings | tuple[list[str], str]:
+    """The settings, or else the names that are not given and what is wrong."""
     leaves = env_names(raw)
     missing = [name for name, leaf in leaves.items() if name not in given and leaf.default is None]
-    names = [*(n for n in leaves if n in given), *missing]
+    missing = list(dict.fromkeys([*missing, *(f.variable for f in fields if f.variable not in given)]))
+    names = [*(n for n in leaves if n in given), *(f.variable for f in fields if f.variable in given), *missing]
     place = dict.fromkeys(missing, 0)
+    said = ""
     for _ in range(len(missing) * len(PLACEHOLDERS) + 1):
+        values = simulated_environment(names, given, place)
+        # A leaf of the same name has its own default where the scenario gives nothing for it.
+        written = plain(raw, {n: v for n, v in values.items() if n in given or _bare(leaves, n)})
         try:
-            return model.model_validate(plain(raw, simulated_environment(names, given, place)))
+            settings = model.model_validate(filled(written, {f.path: values[f.variable] for f in fields}, model))
+            unset(settings, written, [f.path for f in fields])
+            return settings
         except ValidationError as error:
-            wrong = _named(raw, error, missing)
+            wrong = _named(raw, fields, error, missing)
             said = _said(error, given.values())
         except Exception as error:  # noqa: BLE001 - a connector's own validator may raise anything
             wrong, said = missing, type(error).__name__
@@ -53,20 +87,24 @@ def simulated_settings(
             break
         for name in onward:
             place[name] += 1
-    if not missing:
-        raise UsageError(f"{span}: {node} cannot be simulated with what the scenario gives: {said}")
-    raise UsageError(f"{span}: the scenario must give env {', '.join(missing)} for {node}, which takes no placeholder")
+    return missing, said
 
 
-def _named(raw: Value, error: ValidationError, missing: list[str]) -> list[str]:
+def _bare(leaves: Mapping[str, EnvRef], name: str) -> bool:
+    return name in leaves and leaves[name].default is None
+
+
+def _named(raw: Value, fields: Sequence[EnvField], error: ValidationError, missing: list[str]) -> list[str]:
     """The missing names that the problems are about; all of them when a problem is about the settings as a whole."""
     found: list[str] = []
     for problem in error.errors(include_url=False, include_input=False):
         leaf = _at(raw, problem["loc"])
-        if not isinstance(leaf, EnvRef):
+        field = next((f for f in fields if f.path == problem["loc"][: len(f.path)]), None)
+        name = field.variable if field is not None else leaf.name if isinstance(leaf, EnvRef) else None
+        if name is None:
             return missing
-        if leaf.name in missing:
-            found.append(leaf.name)
+        if name in missing:
+            found.append(name)
     return list(dict.fromkeys(found))
 
 

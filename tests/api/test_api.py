@@ -135,7 +135,7 @@ def test_a_name_that_the_environment_lacks_is_the_sessions_error() -> None:
     with pytest.raises(UsageError) as caught:
         greeted(pipeline, "x")
     assert str(caught.value) == (
-        "the environment lacks ACME_KEY (for acme.greet): set it, or give it a default in the file"
+        "the environment lacks ACME_KEY (for acme.greet): export ACME_KEY=..., or give it a value in the file"
     )
     assert greeted(echostack.compile(graph, registry=registry(Greet), env={"ACME_KEY": "k"}), "x") == ["hello x"]
 

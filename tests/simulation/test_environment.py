@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import pytest
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from echostack.core.errors import UsageError
 from echostack.core.payloads import Data, Text
-from echostack.registry import ITSELF, ConnectorSettings, connector
-from echostack.simulation.environment import simulated_environment
-from tests.simulation.mocking import given, plan, play
+from echostack.language.data import Mapping_
+from echostack.registry import ITSELF, ConnectorSettings, Env, connector
+from echostack.simulation.environment import simulated_environment, simulated_settings
+from tests.simulation.mocking import HERE, given, plan, play
 
 
 class Far(ConnectorSettings):
@@ -111,3 +113,52 @@ def test_members_of_a_choice_have_placeholders_as_well(tmp_path: Path) -> None:
 
 def test_placeholders_by_name() -> None:
     assert simulated_environment(("A", "B"), {"B": "b"}) == {"A": "simulated", "B": "b"}
+
+
+class Keyed(ConnectorSettings):
+    """Where something is, as the environment says."""
+
+    key: Annotated[SecretStr, Env("FAR_KEY")]
+    url: Annotated[str, Env("FAR_URL")] = "https://a.example/"
+    spare: Annotated[str, Env("FAR_SPARE")] = ""
+
+
+@connector("acme.keyed", simulation=ITSELF)
+def keyed(text: Text, settings: Keyed) -> Data:
+    """Tells its settings."""
+    return Data(settings.key.get_secret_value(), {"url": settings.url, "spare": settings.spare})
+
+
+def heard(env: dict[str, str], real: dict[str, str]) -> Data:
+    graph = plan("ingress.chat.text -> acme.keyed", more=(keyed,), env=real)
+    (data,) = given(play(graph, "x", env=env), "processing.acme.data")
+    assert isinstance(data, Data)
+    return data
+
+
+def test_a_field_of_the_environment_gets_what_the_scenario_gives_or_a_placeholder_and_nothing_real() -> None:
+    real = {"FAR_KEY": "real", "FAR_URL": "https://real.example/", "FAR_SPARE": "real"}
+    assert heard({}, real) == heard({}, {}) == Data("simulated", {"url": "https://a.example/", "spare": ""})
+    assert heard({"FAR_URL": "https://b.example/", "FAR_SPARE": "s"}, real) == Data(
+        "simulated", {"url": "https://b.example/", "spare": "s"}
+    )
+
+
+class OneOfTwo(ConnectorSettings):
+    key: Annotated[SecretStr, Env("ONE_KEY")] = SecretStr("")
+    token: Annotated[SecretStr, Env("ONE_TOKEN")] = SecretStr("")
+
+    @model_validator(mode="after")
+    def _either(self) -> OneOfTwo:
+        if not self.key.get_secret_value() and not self.token.get_secret_value():
+            raise ValueError("a key or a token is needed")
+        return self
+
+
+def test_what_needs_one_of_two_values_gets_both_where_neither_is_given() -> None:
+    made = simulated_settings(OneOfTwo, Mapping_({}, {}, HERE), {}, "a.b", HERE)
+    assert isinstance(made, OneOfTwo)
+    assert (made.key.get_secret_value(), made.token.get_secret_value()) == ("simulated", "simulated")
+    made = simulated_settings(OneOfTwo, Mapping_({}, {}, HERE), {"ONE_TOKEN": "t"}, "a.b", HERE)
+    assert isinstance(made, OneOfTwo)
+    assert (made.key.get_secret_value(), made.token.get_secret_value()) == ("", "t")

@@ -106,6 +106,8 @@ def page(spec: ConnectorSpec) -> None:
             rows.add_column(heading, overflow="fold")
         for key, schema in settings.items():
             default = "(required)" if key in required else plain(schema.get("default"))
+            if "env" in schema:
+                default = f"${schema['env']}" + (f", or else {default}" if schema.get("default") else "")
             rows.add_row(key, type_of(schema, manifest["settings"]), default, schema.get("description", ""))
         out.print(rows)
     else:

@@ -18,7 +18,7 @@ from echostack.core.errors import UsageError
 from echostack.core.kinds import Payload
 from echostack.core.payloads import BUILTIN
 from echostack.core.span import Span
-from echostack.language.data import Mapping_, Value, env_names
+from echostack.language.data import Mapping_, Value
 from echostack.language.scenario import Script
 from echostack.plan import Plan
 from echostack.plan.model import PlanNode
@@ -26,7 +26,7 @@ from echostack.registry import ConnectorSpec, Context, Form, StandIn, stand_in
 from echostack.registry.declare import own_simulation
 from echostack.simulation.building import built, kind_of
 from echostack.simulation.caller import Line
-from echostack.simulation.environment import simulated_settings
+from echostack.simulation.environment import simulated_settings, wants_environment
 from echostack.simulation.faulty import check_faults, with_faults
 from echostack.simulation.mock.agent import SimulatedAgent
 from echostack.simulation.mock.answers import Answerer, answerer
@@ -83,7 +83,7 @@ def _spoken_format(egress: PlanNode, plan: Plan) -> AudioFormat | None:
         if edge.target == egress.id and any(kind.__kind__.audio for kind in edge.payloads):
             source = plan.nodes[edge.source]
             for node in [plan.nodes[m] for m in source.members] or [source]:
-                spec, settings = node.spec, node.settings
+                spec, settings = node.spec, plan.checked.nodes[node.id].known
                 known = spec is not None and settings is not None and edge.resample is None
                 found.add(spec.output_format(settings) if known and spec is not None else None)
     return found.pop() if len(found) == 1 else None
@@ -128,7 +128,7 @@ def _with_settings(node: PlanNode, plan: Plan, world: World) -> PlanNode:
     """``node`` with settings that hold nothing of the real environment."""
     known = plan.checked.graph.nodes.get(node.id)
     raw = known.settings if known is not None else None
-    if node.spec is None or (node.settings is not None and (raw is None or not env_names(raw))):
+    if node.spec is None or (node.settings is not None and not wants_environment(node.spec.settings, raw)):
         return node
     settings = simulated_settings(
         node.spec.settings, raw or Mapping_({}, {}, world.scenario.span), world.scenario.env, node.id,
