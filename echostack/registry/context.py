@@ -93,6 +93,11 @@ class Context(Protocol):
     def idempotency_key(self) -> str:
         """Identifies the effect of the event being worked on; the same for every retry of it."""
 
+    @property
+    def live(self) -> bool:
+        """Whether the turn that the event being worked on belongs to still counts. False for what outlived an
+        interruption (a tool's result): it may be kept, and what is said for it would go nowhere."""
+
     def emit(self, payload: Payload, *, cause: Event | None = None, port: str = "") -> None:
         """Send an output from a callback, synchronously. One of an abandoned epoch is dropped and counted.
 

@@ -107,6 +107,11 @@ class NodeContext:
         current = self.current
         return idempotency_key(self.node, current) if current else f"{self.session}-{self.node}"
 
+    @property
+    def live(self) -> bool:
+        current = self.current
+        return current is None or self._core.epochs.live(current)
+
     def emit(self, payload: Payload, *, cause: Event | None = None, port: str = "") -> None:
         # As ``current`` and ``_guessing`` have it, in one look: every frame of a simulated call leaves here.
         work = _WORK.get()

@@ -399,6 +399,10 @@ class _FaultyContext:
     def idempotency_key(self) -> str:
         return self._context.idempotency_key
 
+    @property
+    def live(self) -> bool:
+        return self._context.live
+
     def log(self, message: str, **fields: Any) -> None:
         self._context.log(message, **fields)
 

@@ -55,6 +55,7 @@ class FakeContext:
         self.logs: list[tuple[str, dict[str, Any]]] = []
         self.emitted: list[Payload] = []
         self.shared: dict[str, Any] = {}
+        self.live = True
 
     @property
     def idempotency_key(self) -> str:

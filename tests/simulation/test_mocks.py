@@ -446,6 +446,7 @@ class _Context:
         self.random = Random(1)
         self.conversation: Any = _Conversation()
         self.idempotency_key = "key"
+        self.live = True
         self._emitted = emitted
 
     def emit(self, payload: Payload, *, cause: Event | None = None, port: str = "") -> None:

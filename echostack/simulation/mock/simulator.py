@@ -75,6 +75,10 @@ class NodeSimulator(Simulator):
     def idempotency_key(self) -> str:
         return self._context.idempotency_key
 
+    @property
+    def live(self) -> bool:
+        return self._context.live
+
     def emit(self, payload: Payload, *, cause: Event | None = None, port: str = "") -> None:
         self._context.emit(payload, cause=cause, port=port)
 

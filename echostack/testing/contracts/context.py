@@ -39,6 +39,7 @@ class MemoryContext:
         self.emitted: list[Payload] = []
         self.logged: list[str] = []
         self._shared: dict[str, Any] = {} if shared is None else shared
+        self.live = True
 
     @property
     def idempotency_key(self) -> str:
