@@ -95,22 +95,26 @@ class FileEgress(AudioSink):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._flushing is not None:
-            flushing, self._flushing = self._flushing, None
-            await flushing.__aexit__(None, None, None)
-        writer, self._writer = self._writer, None
-        if writer is None:
-            return
-        self._settle(self._end)
+        flushing, self._flushing = self._flushing, None
         try:
-            if self._failure is not None:
-                raise self._failure
-            for at, pcm in self._full:
-                await self._context.compute.run(writer.put, at, pcm)
-            await self._context.compute.run(writer.put, self._now(), b"")
+            if flushing is not None:
+                await flushing.__aexit__(None, None, None)
+            if self._writer is not None:
+                await self._finish(self._writer)
         finally:
+            # Also when the closing itself is cancelled: nobody comes a second time.
+            writer, self._writer = self._writer, None
             self._full.clear()
-            writer.close()  # waits for a write that a cancelled flush left in its thread
+            if writer is not None:
+                writer.close()  # waits for a write that a cancelled flush left in its thread
+
+    async def _finish(self, writer: WavWriter) -> None:
+        self._settle(self._end)
+        if self._failure is not None:
+            raise self._failure
+        for at, pcm in self._full:
+            await self._context.compute.run(writer.put, at, pcm)
+        await self._context.compute.run(writer.put, self._now(), b"")
 
     @property
     def _end(self) -> int:

@@ -84,6 +84,11 @@ class MoonshineStt:
     def __init__(self, settings: MoonshineSttSettings, context: Context) -> None:
         self._settings, self._context = settings, context
         self._model = shared_model(settings.model)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing heard yet: at first, and when the engine starts it again."""
+        settings = self._settings
         gate = SpeechGate(
             RATE, mode=settings.mode, gate_db=settings.gate_db, start_ms=60,
             hangover_ms=settings.endpoint_ms, who="moonshine.stt",
@@ -104,6 +109,7 @@ class MoonshineStt:
         """The caller's words outlive an interruption of the agent: there is nothing to forget."""
 
     async def run(self, inbox: Inbox[AudioFrame]) -> AsyncIterator[Text | TextPartial | TextSegment | Out]:
+        self._begin()
         async with Alongside(self._listen(inbox)):
             # Loading takes half a second: begun before the caller's first word ends, so that no turn waits for it.
             await self._context.compute.run(self._model.load)

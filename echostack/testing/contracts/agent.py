@@ -10,8 +10,7 @@ import pytest
 
 from echostack.core.kinds import Payload
 from echostack.core.payloads import AgentMessage, AgentMessagePartial, Text
-from echostack.registry import Form
-from echostack.testing.contracts.base import ConnectorContract, case, remote, waiting
+from echostack.testing.contracts.base import ConnectorContract, case, remote, together, waiting
 from echostack.testing.contracts.far_end import AgentScript, FarEnd, Fault, FaultKind
 from echostack.testing.contracts.left import Left
 from echostack.testing.contracts.rig import Rig
@@ -79,6 +78,9 @@ class AgentContract(ConnectorContract):
 
     def make_far_end(self) -> FarEnd | None:
         return self.far_end(SCRIPT)
+
+    async def exercise(self, stage: Stage) -> None:
+        await (await stage.connector()).ask(Text(self.questions[0]))
 
     async def answered(self, stage: Stage, rig: Rig, question: str) -> list[Payload]:
         """The whole answer to ``question``, held to the contract."""
@@ -201,7 +203,7 @@ class AgentContract(ConnectorContract):
         """Two sessions, each with a connector of its own, in one process."""
         rigs = [await stage.connector(f"call {n}") for n in range(2)]
         alone = [said(await self.answered(stage, r, q)) for r, q in zip(rigs, self.questions, strict=True)]
-        both = await _together(*(self.answered(stage, r, q) for r, q in zip(rigs, self.questions, strict=True)))
+        both = await together(*(self.answered(stage, r, q) for r, q in zip(rigs, self.questions, strict=True)))
         for told, before, question in zip(both, alone, self.questions, strict=True):
             if self.expected(question) is not None:
                 assert letters(said(told)) == letters(before)
@@ -323,14 +325,3 @@ class AgentContract(ConnectorContract):
 
 _SECONDS = {FaultKind.RATE_LIMITED: 1.0}
 _SILENT = (FaultKind.HALF_OPEN,)
-
-
-async def _together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
-    import asyncio
-
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(w) for w in work]
-    return [t.result() for t in tasks]
-
-
-__all__ = ["HOURS", "LONG", "PLACE", "AgentContract", "Form"]

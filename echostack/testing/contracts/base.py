@@ -1,8 +1,9 @@
-"""What all contract suites have in common: how a case is run, which cases are for whom, and what holds for everybody."""
+"""What all contract suites have in common: how a case is run, which cases are for whom, what holds for all."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import subprocess
 import sys
@@ -20,10 +21,11 @@ from echostack.testing.contracts.left import Left
 from echostack.testing.contracts.stage import Stage
 from echostack.testing.contracts.steps import cancelled_at, choice_of, steps_of
 
-C = TypeVar("C", bound="ConnectorContract")
+T = TypeVar("T")
 Body = Callable[..., Coroutine[Any, Any, None]]
 
 _WHEN = "__echostack_case__"
+_WARM: set[type] = set()  # suites whose connector has been at work in this process
 _WHOLE_CASE = 60.0  # seconds after which a case is taken to hang, whatever it waits for
 
 
@@ -105,12 +107,25 @@ class ConnectorContract:
 
     def perform(self, body: Body, given: Mapping[str, Any]) -> None:
         """Run one case."""
+        if type(self) not in _WARM:
+            _WARM.add(type(self))
+            # Some things are loaded and opened once a process, and stay: not what a connector leaves behind.
+            with contextlib.suppress(Exception):
+                self._run(type(self).exercise, {}, judged=False)
+        self._run(body, given)
+
+    async def exercise(self, stage: Stage) -> None:
+        """Have the connector do what it does, once."""
+        await stage.connector()
+
+    def _run(self, body: Body, given: Mapping[str, Any], *, judged: bool = True) -> None:
         virtual = not (self.has_far_end() or self.real_time)
         compute: Compute = InlineCompute() if virtual else ThreadCompute(2)
 
         async def main() -> None:
             try:
                 async with asyncio.timeout(None if virtual else _WHOLE_CASE), self.stage(compute) as stage:
+                    stage.judged = judged
                     await body(self, stage, **given)
             finally:
                 compute.close()
@@ -201,3 +216,10 @@ class ConnectorContract:
         except Exception as error:  # noqa: BLE001 - what it is is judged
             return stage.judge(error, rig)
         return None
+
+
+async def together(*work: Coroutine[Any, Any, T]) -> list[T]:
+    """The results of work that is done at the same time."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(w) for w in work]
+    return [t.result() for t in tasks]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from echostack.providers.faults import Fault, FaultKind
 
@@ -83,18 +83,14 @@ class AgentScript:
 
 @dataclass(frozen=True, slots=True)
 class RecogniserScript:
-    """What a recogniser's server is to hear: a turn of the caller for each text of ``turns``, in order.
-
-    ``seconds`` is where each turn's speech begins and ends in the audio that the suite sends, silence around it.
-    """
+    """What a recogniser's server is to hear: a turn of the caller for each text of ``turns``, in order."""
 
     turns: tuple[str, ...]
-    seconds: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceScript:
-    """What a synthesiser's server is to give: audio for every word that it is sent, ``pause`` seconds before a piece."""
+    """What a synthesiser's server is to give: audio for the words that it is sent, ``pause`` seconds before each piece
+    of it."""
 
     pause: float = 0.0
-    options: Mapping[str, Any] | None = None

@@ -50,8 +50,8 @@ def _told(task: asyncio.Task[Any]) -> str:
 
 
 def _threads() -> list[threading.Thread]:
-    # The loop's own pool is ended with the loop, by whoever runs it.
-    return [t for t in threading.enumerate() if not t.name.startswith("asyncio_")]
+    # The loop's own pool and the call's compute threads are ended by whoever runs the call.
+    return [t for t in threading.enumerate() if not t.name.startswith(("asyncio_", "echostack-"))]
 
 
 def _open() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from itertools import count
 from typing import Any
@@ -90,7 +90,7 @@ class Rig:
         name = event_name("processing", "contract", payload.__kind__.name)
         return Event(name, payload, self.context.session, self._number(), self.clock.now(), node="contract")
 
-    async def stream(self, payload: Payload) -> AsyncIterator[Payload]:
+    async def stream(self, payload: Payload) -> AsyncGenerator[Payload, None]:
         """What the connector answers to ``payload``, as it comes. Closing it interrupts the answer.
 
         A turn of the caller stands in the conversation before the connector is asked, as in a session.
@@ -126,7 +126,7 @@ class Rig:
         """The answers to several payloads, one after the other."""
         return [one for payload in payloads for one in await self.ask(payload)]
 
-    async def hear(self, inbox: MemoryInbox) -> AsyncIterator[Payload]:
+    async def hear(self, inbox: MemoryInbox) -> AsyncGenerator[Payload, None]:
         """What a connector with ``run(inbox)`` makes of an inbox, as it comes."""
         async with aclosing(self.target.run(inbox)) as made:
             async for one in made:

@@ -1,4 +1,4 @@
-"""What one case of a suite plays on: a clock, the far end, connectors that are closed at its end, and what they left."""
+"""What one case of a suite plays on: a clock, the far end, connectors that are closed at its end, what they left."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ class Stage:
         self._rigs: list[Rig] = []
         self._left: Left | None = None
         self.shared: dict[str, Any] = {}
+        self.judged = True
+        """Whether what is left at the end is a mistake."""
 
     async def __aenter__(self) -> Stage:
         if self.far is not None:
@@ -45,11 +47,19 @@ class Stage:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         try:
             await self.close()
-            if self._left is not None and error is None:
+            if self._left is not None and error is None and self.judged:
                 await self._left.nothing(_TO_CLOSE, self.spec.name)
         finally:
             if self.far is not None:
                 await self.far.stop()
+
+    async def restart(self, far: FarEnd | None) -> None:
+        """Put another far end in the place of the one that is there; for connectors made from now on."""
+        if self.far is None or far is None:
+            return
+        await self.far.stop()
+        self.far = far
+        await far.start()
 
     async def close(self) -> None:
         """Close every connector that was made here, those that are closed already once more."""

@@ -32,3 +32,15 @@ def numbered(count: int) -> tuple[str, ...]:
 def letters(text: str) -> str:
     """The letters of ``text`` alone, in lower case: what must not be lost whatever is done to spaces and marks."""
     return "".join(c for c in text.lower() if c.isalpha())
+
+
+_TALK: Final = (
+    "I would like to book a table for two people tomorrow evening and my name is Smith and then please call me again "
+    "before you close the shop because my sister wants to come along and bring her friends"
+)
+
+
+def long_turn(words: int) -> str:
+    """A caller who does not stop: that many words."""
+    talk = _TALK.split()
+    return " ".join(talk[n % len(talk)] for n in range(words))
