@@ -81,6 +81,7 @@ class Participant:
         self._early: deque[tuple[str, bytes]] = deque(maxlen=_EARLY)
         self._outlet_by_ssrc: dict[int, Outlet] = {}
         self._slots: dict[str, str] = {}  # the kinds of the sections that it offers to receive by
+        self._sending: set[str] = set()  # sections that it published by; they carry nothing the other way
         self._asked = {"audio": 0, "video": 0}  # sections that it was asked for and has not offered yet
         self._sections: list[
             sdp.Section
@@ -131,7 +132,12 @@ class Participant:
                 )
             )
             return
-        if any(p.cid == request.cid for p in self.publications.values()):
+        known = next((p for p in self.publications.values() if p.cid == request.cid), None)
+        if known is not None:
+            if not known.live:
+                self.send(
+                    rtc.SignalResponse(track_published=rtc.TrackPublishedResponse(cid=request.cid, track=known.info))
+                )
             return
         audio = request.type == models.TrackType.AUDIO
         info = models.TrackInfo(
@@ -261,8 +267,12 @@ class Participant:
             ours.append(reply)
             if section.kind == _CHANNELS:
                 continue
+            live = next((p for p in self.publications.values() if p.mid == section.mid), None)
+            if live is not None and section.direction not in ("sendonly", "sendrecv"):
+                ended.append(live.info.sid)
+            self._sending |= {section.mid} if section.direction in ("sendonly", "sendrecv") else set()
             if section.direction in ("sendonly", "sendrecv"):
-                publication = next((p for p in self.publications.values() if p.cid == section.track), None)
+                publication = self._announced(section)
                 if publication is not None:
                     reply.direction = "recvonly"
                     reply.dtx = not publication.info.disable_dtx
@@ -272,7 +282,7 @@ class Participant:
                     if not publication.live:
                         publication.mid = publication.info.mid = section.mid
                         fresh.append(publication)
-            elif section.direction == "recvonly" and self.single:
+            elif section.direction == "recvonly" and self.single and section.mid not in self._sending:
                 outlet = given.get(section.mid)
                 if outlet is None:
                     outlet = next((o for o in waiting if o.section("", "").kind == section.kind), None)
@@ -283,8 +293,6 @@ class Participant:
                     reply = ours[-1] = outlet.section(section.mid, _stream(outlet))
                     mids[section.mid] = outlet.publication.info.sid
                     ready.append(outlet)
-            else:
-                ended += [p.info.sid for p in self.publications.values() if p.mid == section.mid]
         restart = self.publisher.describe(theirs)
         if restart:
             self._house.note(self.exchange, "ice restarted", **self._who())
@@ -426,6 +434,19 @@ class Participant:
             recording.closed = True
 
     # -- inside
+
+    def _announced(self, section: sdp.Section) -> Publication | None:
+        """The publication that a section is of: by the track it names, or else the first announced one of its kind.
+
+        The names differ where a track was taken back and is published again (so in LiveKit, ``getPendingTrack``).
+        """
+        by_mid = next((p for p in self.publications.values() if p.mid == section.mid), None)
+        by_cid = next((p for p in self.publications.values() if p.cid == section.track), None)
+        audio = section.kind == "audio"
+        pending = (
+            p for p in self.publications.values() if not p.live and (p.info.type == models.TrackType.AUDIO) == audio
+        )
+        return by_mid or by_cid or next(pending, None)
 
     def _subscribe_to_all(self) -> None:
         for other in self.room.others(self):
