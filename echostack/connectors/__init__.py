@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 BUILTIN: Final[dict[str, str]] = {
+    "claude.agent": "echostack.connectors.claude_agent:ClaudeAgent",
     "egress.app": "echostack.connectors.app_egress:AppEgress",
     "egress.file": "echostack.connectors.file_egress:FileEgress",
     "egress.speaker": "echostack.connectors.speaker_egress:SpeakerEgress",
@@ -18,7 +19,9 @@ BUILTIN: Final[dict[str, str]] = {
     "ingress.mic": "echostack.connectors.mic_ingress:MicIngress",
     "intent.router": "echostack.connectors.intent_router:IntentRouter",
     "knowledge.search": "echostack.connectors.knowledge_search:KnowledgeSearch",
+    "llama.agent": "echostack.connectors.llama_agent:LlamaAgent",
     "moonshine.stt": "echostack.connectors.moonshine_stt:MoonshineStt",
+    "openai.agent": "echostack.connectors.openai_agent:OpenAIAgent",
     "piper.tts": "echostack.connectors.piper_tts:PiperTts",
     "say.agent": "echostack.connectors.say_agent:SayAgent",
     "sentiment.score": "echostack.connectors.sentiment_score:score",
