@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +35,7 @@ class Left:
     def _more(self) -> list[str]:
         told = [f"the task {_told(t)}" for t in _tasks() if t not in self._tasks]
         told += [f"the thread {t.name}" for t in _threads() if t not in self._threads]
-        now = _open()
-        if len(now) > len(self._open):
-            told += [f"open: {link}" for number, link in now.items() if self._open.get(number) != link]
-        return told
+        return told + [f"open: {link}" for link in (_open() - self._open).elements()]
 
 
 def _tasks() -> list[asyncio.Task[Any]]:
@@ -54,14 +53,10 @@ def _threads() -> list[threading.Thread]:
     return [t for t in threading.enumerate() if not t.name.startswith(("asyncio_", "echostack-"))]
 
 
-def _open() -> dict[str, str]:
-    """Open descriptors and what they are; nothing where the system has no such folder."""
-    if not _OPEN.is_dir():
-        return {}
-    found = {}
-    for name in os.listdir(_OPEN):
-        try:
-            found[name] = os.readlink(_OPEN / name)
-        except OSError:  # the listing's own descriptor, closed by now
-            continue
+def _open() -> Counter[str]:
+    """What is behind the open descriptors, a socket by its number; nothing where the system has no such folder."""
+    found: Counter[str] = Counter()
+    for name in os.listdir(_OPEN) if _OPEN.is_dir() else ():
+        with contextlib.suppress(OSError):  # the listing's own descriptor, closed by now
+            found[os.readlink(_OPEN / name)] += 1
     return found
