@@ -40,6 +40,9 @@ class Outlet:
         self._last = ""
         self.cut = asyncio.Event()
         """Set when the connection was cut."""
+        if self._is(FaultKind.SLOW) or self._is(FaultKind.DUPLICATE) or self._is(FaultKind.ENDLESS) or self.mute:
+            assert fault is not None
+            note("fault", kind=fault.kind.value)
 
     @property
     def mute(self) -> bool:
