@@ -9,6 +9,7 @@ from typing import Final
 
 BUILTIN: Final[dict[str, str]] = {
     "claude.agent": "echostack.connectors.claude_agent:ClaudeAgent",
+    "deepgram.stt": "echostack.connectors.deepgram_stt:DeepgramStt",
     "egress.app": "echostack.connectors.app_egress:AppEgress",
     "egress.file": "echostack.connectors.file_egress:FileEgress",
     "egress.speaker": "echostack.connectors.speaker_egress:SpeakerEgress",
