@@ -75,10 +75,9 @@ class AgentScript:
 
     def answer(self, said: str) -> tuple[str, ...]:
         """The pieces of the answer to a user who last said ``said``."""
-        for key, pieces in self.answers.items():
-            if key in said:
-                return pieces
-        return self.otherwise
+        # An agent may tell what was not answered and what was said after it as one entry: the last is what is asked.
+        asked = max(self.answers, key=said.rfind, default="")
+        return self.answers[asked] if asked and asked in said else self.otherwise
 
 
 @dataclass(frozen=True, slots=True)
