@@ -170,9 +170,12 @@ class ChatAgent:
                         case Spent(usage):
                             yield usage
                         case Ended():
+                            # What is left is said now: the request may take a moment more to be over.
                             reason = delta.reason
+                            for message in utterance.end(cut=reason == "length"):
+                                yield message
             self._memory.end()
-            for message in utterance.end(cut=reason == "length"):
+            for message in utterance.end():
                 yield message
             if reason == "refused" and not utterance.said:
                 raise ConnectorFailure(

@@ -11,7 +11,8 @@ from echostack.registry import ConnectorSettings
 
 DEFAULT_SYSTEM: Final = (
     "You are on a phone call, and everything you write is spoken aloud to the caller. Answer in one or two short, "
-    "plain sentences, without lists, headings or markup. Ask for one thing at a time. Say so when you do not know something."
+    "plain sentences, without lists, headings or markup. Ask for one thing at a time. Say so when you do not know "
+    "something."
 )
 
 CUT_NOTE: Final = (
