@@ -54,7 +54,8 @@ class Hearing:
         self._out: deque[Out] = deque()
         self._news, self._room, self._wake = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._ended_at: float | None = None  # when the inbox ended
-        self._over = False  # nothing more is to be said
+        self._over = False  # nothing more comes of Deepgram
+        self._said_all = False  # and what came of it has been said
         self._base = 0.0  # where this connection's audio begins
         self._reached = 0.0  # how far its results have come: one that comes no further is an echo, and no answer
         self._asked_at: float | None = None  # audio has been sent since, and nothing has come
@@ -97,7 +98,7 @@ class Hearing:
     async def next(self) -> Out | None:
         """The next output; None when there will be no more."""
         while not self._out:
-            if self._over:
+            if self._said_all:
                 return None
             self._news.clear()
             await self._news.wait()
@@ -142,7 +143,7 @@ class Hearing:
             self._say(self._turn.end(RECOGNISER), self._audio.event_at(self._turn.settled))
             raise
         finally:
-            self._over = True
+            self._over = self._said_all = True
             self._news.set()
 
     async def _connection(self) -> None:

@@ -60,6 +60,7 @@ class Stage:
         await self.far.stop()
         self.far = far
         await far.start()
+        self._left = Left()
 
     async def close(self) -> None:
         """Close every connector that was made here, those that are closed already once more."""
