@@ -13,6 +13,7 @@ BUILTIN: Final[dict[str, str]] = {
     "egress.app": "echostack.connectors.app_egress:AppEgress",
     "egress.file": "echostack.connectors.file_egress:FileEgress",
     "egress.speaker": "echostack.connectors.speaker_egress:SpeakerEgress",
+    "elevenlabs.tts": "echostack.connectors.elevenlabs_tts:ElevenLabsTts",
     "faq.agent": "echostack.connectors.faq_agent:FaqAgent",
     "http.request": "echostack.connectors.http_request:HttpRequest",
     "ingress.app": "echostack.connectors.app_ingress:AppIngress",
