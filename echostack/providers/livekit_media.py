@@ -39,12 +39,15 @@ class Outlet:
         self._last: int | None = None
         self._skipped = False
 
-    def section(self, mid: str, stream: str) -> Section:
-        """What to say of it in a description."""
-        info = self.publication.info
-        kind = "audio" if info.type == models.TrackType.AUDIO else "video"
-        section = Section(mid, kind, "sendonly", stream=stream, track=info.sid, ssrcs=(self.ssrc,), cname=self.cname)
-        section.stereo = info.stereo
+    @property
+    def kind(self) -> str:
+        return "audio" if self.publication.info.type == models.TrackType.AUDIO else "video"
+
+    def section(self, mid: str) -> Section:
+        """What to say of it in a description. The name of the stream is how LiveKit's SDKs know whose it is."""
+        track = self.publication.info.sid
+        section = Section(mid, self.kind, "sendonly", stream=f"{self.cname}|{track}", track=track)
+        section.ssrcs, section.cname, section.stereo = (self.ssrc,), self.cname, self.publication.info.stereo
         return section
 
     def packet(self, first: int, marker: int, sequence: int, timestamp: int, payload: bytes) -> None:

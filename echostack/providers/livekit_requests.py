@@ -14,9 +14,9 @@ def take(participant: Participant, request: rtc.SignalRequest, clock: Clock) -> 
     """Do as asked. False where the participant leaves. ValueError where a description cannot be read."""
     kind = request.WhichOneof("message")
     if kind == "offer":
-        participant.take_offer(request.offer)
+        participant.negotiation.take_offer(request.offer)
     elif kind == "answer":
-        participant.take_answer(request.answer)
+        participant.negotiation.take_answer(request.answer)
     elif kind == "add_track":
         participant.add_track(request.add_track)
     elif kind == "mute":
@@ -54,13 +54,7 @@ def _subscribe(participant: Participant, request: rtc.UpdateSubscription) -> Non
     tracks = list(request.track_sids)
     for one in request.participant_tracks:
         tracks.extend(one.track_sids)
-    for track in tracks:
-        found = participant.room.publication(track)
-        if not request.subscribe:
-            participant.unsubscribe(track)
-        elif found is not None and found[1].live and found[0] is not participant:
-            participant.subscribe(*found)
-    participant.negotiate()
+    participant.choose(tracks, request.subscribe)
 
 
 def _update(participant: Participant, request: rtc.UpdateParticipantMetadata) -> None:

@@ -107,7 +107,7 @@ class Room:
         reached = 0
         for one in self.participants.values():
             if one is not sender and (not named or one.info.identity in named):
-                reached += one.send_message(label, message)
+                reached += one.outbox.send(label, message)
         return reached
 
     def update(self) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import json
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from livekit.protocol import models, rtc
 
 from echostack.core.clock import Clock
 from echostack.providers.faults import Fault, FaultKind
+from echostack.providers.gone import gone
 
 LARGEST: Final = 1 * 2**20
 """Bytes of one signalling message, or of a join request unpacked."""
@@ -146,8 +146,7 @@ class Signal:
 
     async def dead(self) -> None:
         """Stand, and read nothing, until the client gives up."""
-        while (transport := self._request.transport) is not None and not transport.is_closing():
-            await self._clock.sleep(_LOOK)
+        await until_gone(self._request, self._clock)
 
     async def write(self) -> None:
         """Write what is sent until it ends."""
@@ -229,12 +228,10 @@ async def requests(socket: web.WebSocketResponse) -> Any:
             return
 
 
-def candidate(init: str) -> bool:
-    """Whether a trickled candidate is well formed. An ICE-lite server needs none: the checks tell where to answer."""
-    try:
-        return isinstance(json.loads(init), dict)
-    except ValueError:
-        return False
+async def until_gone(request: web.Request, clock: Clock) -> None:
+    """Wait until the client has given up a connection of which nothing is read."""
+    while not gone(request):
+        await clock.sleep(_LOOK)
 
 
 def leave(reason: int, action: int) -> rtc.SignalResponse:
