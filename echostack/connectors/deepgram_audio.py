@@ -38,6 +38,8 @@ class HeldAudio:
         """Seconds of audio that were forgotten before they were recognised."""
         self.latest: Event | None = None
         """The event of the audio sent last."""
+        self.settled_by: Event | None = None
+        """The event up to which all that was said is recognised for good."""
 
     @property
     def position(self) -> float:
@@ -86,7 +88,10 @@ class HeldAudio:
 
     def settle(self, position: float) -> None:
         """All that was said up to ``position`` is recognised for good."""
-        self._settled = max(self._settled, min(round(position * self._rate), self._sent))
+        settled = min(round(position * self._rate), self._sent)
+        if settled <= self._settled:
+            return
+        self._settled, self.settled_by = settled, self.event_at(position)
         while self._parts and self._parts[0].end <= self._settled and self._next > 0:
             self._forget()
 

@@ -51,6 +51,7 @@ class Hearing:
             at=self._time.at, now=self._clock.now,
         )  # fmt: skip
         self._resampler = Resampler(settings.sample_rate, settings.sample_rate)
+        self._heard: Event | None = None
         self._out: deque[Out] = deque()
         self._news, self._room, self._wake = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._ended_at: float | None = None  # when the inbox ended
@@ -79,6 +80,7 @@ class Hearing:
                 else:
                     self._finalize = self._audio.unsettled > 0
                 self._wake.set()
+            self._rest()
         finally:
             self._ended_at = self._clock.now()
             self._wake.set()
@@ -87,11 +89,18 @@ class Hearing:
         rate = self._settings.sample_rate
         pcm = mono(frame.pcm, frame.channels)
         if frame.rate != self._resampler.source:
+            self._rest()
             self._resampler = Resampler(frame.rate, rate)
         if frame.rate != rate:
             pcm = to_pcm(self._resampler.feed(to_float(pcm)))
+        self._heard = event
         self._audio.add(pcm, event)
         self._time.arrived(self._audio.position, event.time)
+
+    def _rest(self) -> None:
+        """Take what the conversion of the rate still holds back."""
+        if self._heard is not None and self._resampler.source != self._settings.sample_rate:
+            self._audio.add(to_pcm(self._resampler.feed(to_float(b""), last=True)), self._heard)
 
     # -- out ----------------------------------------------------------------------------------------------------
 
@@ -140,7 +149,7 @@ class Hearing:
             self._say(self._turn.end(END_OF_AUDIO, unsettled=True), self._audio.latest)
             self._bill(self._audio.latest)
         except ConnectorFailure:
-            self._say(self._turn.end(RECOGNISER), self._audio.event_at(self._turn.settled))
+            self._say(self._turn.end(RECOGNISER), self._audio.settled_by)
             raise
         finally:
             self._over = self._said_all = True

@@ -60,6 +60,7 @@ class DeepgramServer(ProviderServer):
         self._compute: Compute | None = None
         self._recognise = recognise or self._embedded()
         self._interim_every, self._longest, self._idle_seconds = interim_every, longest, idle_seconds
+        self._connections: dict[int, asyncio.Transport] = {}
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         return (
@@ -71,6 +72,11 @@ class DeepgramServer(ProviderServer):
     @property
     def environment(self) -> Mapping[str, str]:
         return {"DEEPGRAM_BASE_URL": self.url, "DEEPGRAM_API_KEY": KEY}
+
+    def break_connections(self) -> None:
+        """Break every websocket at this instant, as a network does that goes away."""
+        for transport in list(self._connections.values()):
+            transport.abort()
 
     async def stop(self) -> None:
         await super().stop()
@@ -133,6 +139,8 @@ class DeepgramServer(ProviderServer):
         socket.headers["dg-request-id"] = _request_id(exchange)
         await socket.prepare(request)
         self.open += 1
+        if request.transport is not None:
+            self._connections[exchange] = request.transport
         try:
             code = await self._converse(request, socket, options, exchange, fault)
             self.seen.note(exchange, "closed", code=code)
@@ -141,6 +149,7 @@ class DeepgramServer(ProviderServer):
             raise
         finally:
             self.open -= 1
+            self._connections.pop(exchange, None)
         return socket
 
     async def _converse(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-MODELS: Final = ("nova-3", "nova-2", "nova", "enhanced", "base")
-"""The families of models; a name may go on after a hyphen (``nova-2-phonecall``)."""
+MODELS: Final = re.compile(
+    "(nova-3|nova-2|nova|enhanced|base)(-(general|medical|meeting|phonecall|finance|conversationalai|voicemail|video"
+    "|drivethru|automotive|atc))?"
+)
+"""The models by name."""
 
 RATES: Final = (8_000, 48_000)
 """The lowest and the highest sample rate that is taken, in Hz."""
@@ -100,7 +104,7 @@ def _endpointing(name: str, text: str) -> int | None:
 
 
 def _model(name: str, text: str) -> str:
-    if not any(text == family or text.startswith(f"{family}-") for family in MODELS):
+    if not MODELS.fullmatch(text):
         raise BadQuery("No such model/language/tier combination found.")
     return text
 
