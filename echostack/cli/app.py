@@ -20,6 +20,7 @@ from echostack.cli.commands import (
     explain,
     explain_code,
     fmt,
+    providers,
     recording,
     render,
     replay,
@@ -70,6 +71,7 @@ app.command("search")(search.search)
 app.command("demo")(demo.demo)
 app.command("connectors")(connectors.connectors)
 app.add_typer(recording.app, name="recording")
+app.add_typer(providers.app, name="providers")
 app.command("schema")(schema.schema)
 app.command("version")(version.version)
 

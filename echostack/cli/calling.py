@@ -86,7 +86,7 @@ def conduct(
         compute = InlineCompute() if fast else ThreadCompute()
         session = pipeline.session(compute=compute, ingress=ingress, record=recorder)
         call = _call(session, outcome, lines or CallLines(), writer, show)
-        interruption = _Interruption()
+        interruption = Interruption()
         with ended_by_signals(interruption.signalled):
             try:
                 ending = interruption.ends(call)
@@ -137,7 +137,7 @@ def _refuse_real_time(pipeline: Pipeline) -> None:
             raise UsageError(f"--fast cannot be: {node.id} ({node.spec.name}) lives in real time")
 
 
-class _Interruption:
+class Interruption:
     """Ctrl-C and its like as the cancellation of a call: nothing is torn apart between two of its bytecodes.
 
     A call ends by its deadline, so a second signal changes nothing; a third leaves at once, with what is on the disk.
