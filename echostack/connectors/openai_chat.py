@@ -183,19 +183,22 @@ class OpenAIChat:
 def messages(prompt: Prompt) -> Iterator[dict[str, Any]]:
     """The conversation as the API wants it: results as messages of their own, right behind the calls."""
     if prompt.system:
-        yield {"role": "system", "content": prompt.system}
+        yield {"role": "system", "content": _sound(prompt.system)}
     for said in prompt.said:
         yield from _assistant(said) if said.role == "assistant" else _user(said)
 
 
 def _assistant(said: Said) -> Iterator[dict[str, Any]]:
-    message: dict[str, Any] = {"role": "assistant", "content": said.text or (None if said.calls else "")}
+    message: dict[str, Any] = {"role": "assistant", "content": _sound(said.text) or (None if said.calls else "")}
     if said.calls:
         message["tool_calls"] = [
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": call.name, "arguments": json.dumps(dict(call.arguments), ensure_ascii=False)},
+                "function": {
+                    "name": call.name,
+                    "arguments": _sound(json.dumps(dict(call.arguments), ensure_ascii=False)),
+                },
             }
             for call in said.calls
         ]
@@ -205,10 +208,15 @@ def _assistant(said: Said) -> Iterator[dict[str, Any]]:
 def _user(said: Said) -> Iterator[dict[str, Any]]:
     for result in said.results:
         # The API has no mark for a failure; the text says it.
-        text = f"Failed: {result.text}" if result.failed else result.text
+        text = _sound(f"Failed: {result.text}" if result.failed else result.text)
         yield {"role": "tool", "tool_call_id": result.id, "content": text}
     if said.text or not said.results:
-        yield {"role": "user", "content": said.text}
+        yield {"role": "user", "content": _sound(said.text)}
+
+
+def _sound(text: str) -> str:
+    """``text`` as it can be sent: half a pair of surrogates, which no encoding has, becomes a question mark."""
+    return text.encode(errors="replace").decode()
 
 
 async def probed(name: str, api: ChatApi, ask: Callable[[OpenAIChat], Awaitable[T]]) -> T:

@@ -52,7 +52,7 @@ class Reading:
         if self._twice(chunk):
             return
         self.behind(chunk)
-        for choice in getattr(chunk, "choices", None) or ():
+        for choice in _list(chunk, "choices"):
             if self.whole or getattr(choice, "index", 0) not in (0, None):
                 continue
             yield from self._delta(getattr(choice, "delta", None))
@@ -95,7 +95,7 @@ class Reading:
         if isinstance(content, str) and content:
             self._came()
             yield Piece(content)
-        for part in getattr(delta, "tool_calls", None) or ():
+        for part in _list(delta, "tool_calls"):
             self._came()
             yield from self._part(part)
 
@@ -104,7 +104,8 @@ class Reading:
         self._pieces += 1
 
     def _part(self, part: Any) -> Iterator[Delta]:
-        index, identity = getattr(part, "index", None), getattr(part, "id", None) or ""
+        index, identity = getattr(part, "index", None), getattr(part, "id", None)
+        identity = identity if isinstance(identity, str) else ""
         call = self._call
         # Some servers give every call the index 0, some none at all: a new id is a new call.
         if call is None or (index is not None and index != call.index) or (identity and identity != call.id):
@@ -136,6 +137,11 @@ class Reading:
             cached_tokens=_count(details, "cached_tokens"),
             cache_written_tokens=_count(details, "cache_write_tokens"),
         )
+
+
+def _list(holder: Any, name: str) -> list[Any]:
+    value = getattr(holder, name, None)
+    return value if isinstance(value, list) else []
 
 
 def _object(written: str) -> dict[str, Any] | None:

@@ -298,11 +298,14 @@ async def test_a_slow_answer_comes_late_every_time() -> None:
 async def test_what_never_ends_is_seen_to_be_left(kind: FaultKind, stream: bool) -> None:
     fault = Fault(kind, after=1)
     async with OpenAIServer(faults=[fault]) as server, client_of(server) as client:
+
+        async def ask() -> None:
+            answer: Any = await client.chat.completions.create(model="m", messages=HELLO, stream=stream)
+            async for _ in answer:
+                pass
+
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
-                answer: Any = await client.chat.completions.create(model="m", messages=HELLO, stream=stream)
-                async for _ in answer:
-                    pass
+            await asyncio.wait_for(ask(), 0.1)
         await server.seen.until("cancelled")
         assert server.open == 0
 
