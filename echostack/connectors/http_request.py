@@ -18,7 +18,7 @@ from echostack.connectors.http_simulated import SimulatedService
 from echostack.connectors.plain import AnyWords, plain
 from echostack.connectors.template import MissingField, Template, Tree
 from echostack.core.errors import ConnectorFailure
-from echostack.core.payloads import HttpResponse
+from echostack.core.payloads import HttpResponse, ToolCall, ToolResult
 from echostack.registry import ConnectorSettings, Context, Latency, Simulator, connector, simulates
 
 
@@ -103,6 +103,9 @@ def _acts(settings: Any) -> bool:
 class HttpRequest:
     """Calls an HTTP service with fields of the event, and gives its answer on as http_response.
 
+    A model's tool_call is answered with a tool_result instead: what the service answered, as JSON where it is. A call
+    that fails for good is told to the model as well. The call's arguments are {arguments.name} in templates.
+
     Fails, retryable, when the service cannot be reached, does not answer in time, or answers 408, 425, 429, 500, 502,
     503 or 504 (waiting as Retry-After says); fails for good with any other status that is not expected.
     """
@@ -132,8 +135,17 @@ class HttpRequest:
         """Close the client and its connections."""
         await self._caller.close()
 
-    async def __call__(self, event: AnyWords) -> HttpResponse:
+    async def __call__(self, event: AnyWords) -> HttpResponse | ToolResult:
         """The service's answer to one event. ConnectorFailure as the class says; cancelling closes the connection."""
+        answer = await self._ask(event)
+        if not isinstance(event, ToolCall):
+            return answer
+        if not event.id:
+            # Nobody waits for a call without an id: what it brought is a response like any other.
+            return answer
+        return ToolResult(event.name, event.id, answer.json if answer.json is not None else answer.body)
+
+    async def _ask(self, event: AnyWords) -> HttpResponse:
         settings = self._settings
         around = {"kind": event.__kind__.name, "session": self._context.session}
         slots = plain(self._context.conversation.slots)
@@ -213,7 +225,7 @@ class HttpRequestSimulated(HttpRequest):
             "http.request", simulator, self._redact, seconds=settings.max_seconds, status=status
         )
 
-    async def __call__(self, event: AnyWords) -> HttpResponse:
+    async def __call__(self, event: AnyWords) -> HttpResponse | ToolResult:
         """The answer to one event. Raises what HttpRequest does."""
         scripted = self._simulator.scripted(event)
         answers = [p for p in scripted or () if isinstance(p, HttpResponse)]

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from echostack.connectors.matching import Index, Synonyms
 from echostack.connectors.words import tokenise
 from echostack.core.errors import ConnectorFailure
-from echostack.core.payloads import Documents, Text
+from echostack.core.payloads import Documents, Text, ToolCall, ToolResult
 from echostack.registry import ITSELF, ConnectorSettings, Context, Latency, connector
 
 _SUFFIXES: Final = (".md", ".txt", ".rst")
@@ -61,7 +61,8 @@ class KnowledgeSettings(ConnectorSettings):
 class KnowledgeSearch:
     """Finds the passages that answer a turn, by the words they share with it (BM25), best first.
 
-    A turn that nothing answers gives documents without passages, so that whoever waits for them goes on.
+    A turn that nothing answers gives documents without passages, so that whoever waits for them goes on. A model's
+    tool_call is answered with a tool_result.
     """
 
     def __init__(self, settings: KnowledgeSettings, context: Context) -> None:
@@ -74,18 +75,31 @@ class KnowledgeSearch:
         """Read the folder and build the index. ConnectorFailure when the folder cannot be read or holds nothing."""
         self._passages, self._index = await self._context.compute.run(_load, self._settings)
 
-    async def __call__(self, turn: Text) -> Documents:
-        """What was found for one turn."""
+    async def __call__(self, asked: Text | ToolCall) -> Documents | ToolResult:
+        """What was found for one turn, or for a model's call, whose argument ``query`` (or all texts of it, where it has
+        none of that name) is what is searched for."""
+        if isinstance(asked, Text):
+            return Documents(asked.text, await self._find(asked.text))
+        found = await self._find(_query(asked))
+        return ToolResult(asked.name, asked.id, {"passages": list(found)})
+
+    async def _find(self, query: str) -> tuple[dict[str, Any], ...]:
         if self._index is None:
             await self.open()
         assert self._index is not None
-        hits = await self._context.compute.run(self._index.passages, tokenise(turn.text), most=self._settings.most)
-        found = tuple(
+        hits = await self._context.compute.run(self._index.passages, tokenise(query), most=self._settings.most)
+        return tuple(
             {"text": self._passages[h.index].text, "score": round(h.score, 3), "source": self._passages[h.index].source}
             for h in hits
             if h.score >= self._settings.threshold
         )
-        return Documents(turn.text, found)
+
+
+def _query(call: ToolCall) -> str:
+    named = call.arguments.get("query")
+    if isinstance(named, str):
+        return named
+    return " ".join(value for value in call.arguments.values() if isinstance(value, str))
 
 
 def _load(settings: KnowledgeSettings) -> tuple[list[Passage], Index]:
