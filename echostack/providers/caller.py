@@ -164,6 +164,10 @@ class Caller:
         await self._until(lambda: self._audible() - before >= seconds, deadline)
         return self._clock.now()
 
+    async def until_met(self, *, deadline: float = 30.0) -> None:
+        """Wait until somebody's voice can be heard, whether or not it speaks. TimeoutError past the deadline."""
+        await self._until(lambda: bool(self._ears), deadline)
+
     async def until_quiet(self, seconds: float, *, deadline: float = 30.0) -> float:
         """Wait until the agent has been silent for ``seconds``; when its last audible sample came."""
         begun = self._clock.now()

@@ -166,7 +166,7 @@ def seconds_of(option: str, text: str) -> float:
     from echostack.core.errors import UsageError
     from echostack.language import parse_duration
 
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"{option} {text}: {error}") from None
+    seconds = parse_duration(text)
+    if seconds is None:
+        raise UsageError(f"{option} {text}: it takes a duration, such as 2s or 300ms")
+    return seconds
