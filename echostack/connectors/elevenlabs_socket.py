@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -344,7 +345,7 @@ class Connection:
         try:
             while True:
                 with suppress(TimeoutError):
-                    async with self.clock.timeout(line.keepalive_s if self._pong is None else line.connect_s):
+                    async with self.clock.timeout(min(line.keepalive_s, line.connect_s if self._pong else math.inf)):
                         await self._to_send.wait()
                 if not self._outbox:
                     self._look_for_pong()
@@ -368,16 +369,18 @@ class Connection:
             elif not channel.closing:
                 await ws.send(_encode({"text": "", "context_id": channel.name}))
         await ws.send(_encode({"text": ""}))
-        self._pong = (await ws.ping(), now)
+        if self._pong is None:
+            self._pong = (await ws.ping(), now)
 
     def _look_for_pong(self) -> None:
         """Give the connection up when a ping was not answered in time."""
         if self._pong is None or self.failure is not None:
             return
         pong, asked_at = self._pong
-        self._pong = None
         # Held back by a slow listener, the answer waits behind audio that is not read: that is no fault.
-        if not pong.done() and not self._held_back and self._heard_at <= asked_at:
+        if pong.done() or self._held_back or self._heard_at > asked_at:
+            self._pong = None
+        elif self.clock.now() - asked_at >= self._line.connect_s:
             self.give_up(f"{self._line.asked.place} does not answer any more")
 
     # -- its end -----------------------------------------------------------------------------------------------

@@ -182,7 +182,8 @@ class SocketSpeaker:
                 async with aclosing(self._listen(u, u.channel, call)) as pieces:
                     async for said in pieces:
                         yield said
-                return
+                if u.channel is not None or not call.waiting:
+                    return  # otherwise the context was closed before all was sent: the rest is said in another one
             except Broken as error:
                 if again or not u.timed:
                     raise ConnectorFailure(str(error)) from None
@@ -225,6 +226,8 @@ class SocketSpeaker:
 
     def _send(self, u: _Utterance, channel: Channel, call: _Call) -> bool:
         """Send what may be sent by now; whether anything was."""
+        if channel.closing:
+            return False
         batch: list[str] = []
         ahead = len(u.text.letters) - max(u.text.said, 0 if u.text.told else int(u.audio_ms * _LETTERS_A_MS))
         while call.waiting and (ahead < AHEAD or not batch):
