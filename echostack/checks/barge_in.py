@@ -7,9 +7,10 @@ ingresses, and whatever takes the caller's audio (recognisers, voice activity).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, Final
 
 from echostack.checks.carry import takes
-from echostack.checks.codes import NEVER_INTERRUPTED, NO_BARGE_IN, NO_SUCH_TRIGGER, NO_VOICE_ACTIVITY
+from echostack.checks.codes import LOW_MIN_SPEECH, NEVER_INTERRUPTED, NO_BARGE_IN, NO_SUCH_TRIGGER, NO_VOICE_ACTIVITY
 from echostack.checks.connectors import equip
 from echostack.checks.model import CheckedScope
 from echostack.checks.patterns import Events
@@ -18,9 +19,10 @@ from echostack.core.events import EventPattern
 from echostack.core.payloads import AudioFrame, SpeechStarted
 from echostack.core.span import Provenance
 from echostack.graph import Node, NodeRole
-from echostack.registry import Form
+from echostack.registry import ConnectorSpec, Form
 
 REPLY = "reply"
+_HAIR: Final = 1e-9
 
 
 def arrange(work: Work) -> str:
@@ -56,9 +58,46 @@ def arrange(work: Work) -> str:
     return _started(tap.node.source) if (tap := _tap(work, heard)) is not None else ""
 
 
+def long_enough(work: Work, on: str) -> None:
+    """Warn where `min_speech` tells nothing apart: a detector says that speech has stopped only after its hangover, so
+    to the engine even a click has lasted that long."""
+    decl = work.graph.barge_in
+    if not on or decl.min_words:
+        return
+    pattern = EventPattern.parse(on)
+    for resolved in work.nodes.values():
+        spec = resolved.spec
+        if spec is None or resolved.known is None or SpeechStarted not in spec.produces:
+            continue
+        if not pattern.matches(_started(resolved.node.source)):
+            continue
+        hangover = _hangover(spec, resolved.known)
+        if hangover and decl.min_speech <= hangover + _HAIR:
+            least, most = f"{decl.min_speech * 1000:g} ms", f"{hangover * 1000:g} ms"
+            work.report(
+                LOW_MIN_SPEECH, f"every sound interrupts: `min_speech` is {least}, and {resolved.node.id} waits {most} "
+                "of silence before it says that speech has stopped", decl.span or resolved.node.place,
+                notes=(f"a cough of 100 ms counts as {hangover * 1000 + 100:g} ms of speech",),
+                help=f"write more than {most} plus what a cough may last, such as `min_speech: "
+                f"{round(hangover * 1000 + 200):g}ms`, or `min_words: 1`",
+            )  # fmt: skip
+            return
+
+
+def _hangover(spec: ConnectorSpec, settings: Any) -> float:
+    try:
+        return spec.hangover(settings)
+    except Exception:  # noqa: BLE001 - a connector's own code runs here; one that cannot tell is not warned about
+        return 0.0
+
+
 def speaking(work: Work) -> list[str]:
-    """The egresses that the engine speaks through."""
-    return [r.node.id for r in work.nodes.values() if r.spec is not None and r.spec.form is Form.SINK]
+    """The egresses that the engine speaks through; one that is fed nothing but data is none."""
+    fed: dict[str, bool] = {}
+    for route in work.routes:
+        fed[route.target] = fed.get(route.target, False) or any(p.__kind__.audio for p in route.payloads)
+    sinks = [r.node.id for r in work.nodes.values() if r.spec is not None and r.spec.form is Form.SINK]
+    return [name for name in sinks if fed.get(name, True)]
 
 
 def scope(work: Work) -> CheckedScope:
@@ -66,7 +105,9 @@ def scope(work: Work) -> CheckedScope:
     egresses = speaking(work)
     arriving: dict[str, list[str]] = {}
     for route in work.routes:
-        arriving.setdefault(route.target, []).append(route.source)
+        # What only gives an egress data has no part in what is said.
+        if route.target not in egresses or any(p.__kind__.audio for p in route.payloads):
+            arriving.setdefault(route.target, []).append(route.source)
     found = [n for n in reached(egresses, arriving) if n in work.nodes]  # the engine is none
     inside = {n for n in found if n in egresses or not _callers_side(work, n)}
     nodes = tuple(n for n in work.nodes if work.end(n) in inside)

@@ -42,6 +42,7 @@ def check(graph: Graph, registry: Registry, findings: Findings, *, env: Mapping[
     choices.check(work)
     queues.unique(work)
     suspends = barge_in.arrange(work)
+    barge_in.long_enough(work, suspends)
     audio.convert(work)
     cycles.check(work)
     reach.check(work)

@@ -7,6 +7,7 @@ from echostack.checks.codes import FALLBACK_DIFFERS, NO_FALLBACK
 from echostack.checks.work import Payloads, Route, Work, kinds
 from echostack.core.kinds import Payload
 from echostack.graph import NodeRole
+from echostack.registry import Form
 
 
 def check(work: Work) -> None:
@@ -16,11 +17,27 @@ def check(work: Work) -> None:
         leaving.setdefault(route.source, []).append(route)
     for resolved in work.of_role(NodeRole.CHOICE):
         choice = resolved.node.id
-        if not work.known(choice):
+        if not work.known(choice) or not _forms(work, choice):
             continue
         _inputs(work, choice)
         for route in leaving.get(choice, ()):
             _outputs(work, choice, route)
+
+
+def _forms(work: Work, choice: str) -> bool:
+    """Whether all members run alike: those that run as long as the call cannot be asked for one answer, and those that
+    are called once an event cannot take up a stream. How the latter answer, at once, later or in pieces, is all one."""
+    specs = dict(zip(work.members(choice), work.specs(choice), strict=True))
+    streams = [name for name, spec in specs.items() if spec.form is Form.STREAM]
+    others = [name for name in specs if name not in streams]
+    if not streams or not others:
+        return True
+    work.report(
+        NO_FALLBACK, f"the members of {choice} run in different ways", work.nodes[choice].node.place,
+        notes=(f"{', '.join(streams)} runs as long as the call; {', '.join(others)} is called once an event",),
+        help="choose members that run alike; `echostack connectors NAME` shows how one runs",
+    )  # fmt: skip
+    return False
 
 
 def _inputs(work: Work, choice: str) -> None:

@@ -30,6 +30,7 @@ FALLBACK_DIFFERS: Final = Code("W0418", "the members of a choice differ in what 
 NO_SUCH_PART: Final = Code("E0420", "a scenario names what the graph does not have")
 CANNOT_GIVE: Final = Code("E0421", "a scenario gives what a node or a kind does not have")
 CANNOT_CALL: Final = Code("E0422", "a step of the caller that the graph cannot take")
+NEVER_TAKEN: Final = Code("W0423", "a scenario gives what no rule takes further")
 UNUSED_CONNECTOR: Final = Code("W0419", "a connector is declared and not used")
 
 ACCIDENTAL_CYCLE: Final = Code("E0501", "a cycle that is not marked as one")
@@ -49,6 +50,7 @@ OVER_BUDGET: Final = Code("W0514", "the reply is expected later than the budget 
 PORT_GOES_NOWHERE: Final = Code("W0515", "a port leads nowhere")
 BLOCKS_LIVE_AUDIO: Final = Code("W0516", "a slow node holds up live audio")
 NOTHING_TO_GUESS: Final = Code("W0517", "speculation is asked for where nothing can begin on a guess")
+LOW_MIN_SPEECH: Final = Code("W0518", "every sound counts as long enough to interrupt")
 
 MISSING_ENV: Final = Code("E0601", "the environment lacks a value")
 MISSING_PACKAGE: Final = Code("E0602", "a package is not installed")
@@ -58,9 +60,9 @@ CODES: Final[tuple[Code, ...]] = (
     UNKNOWN_CONNECTOR, BROKEN_CONNECTOR, UNKNOWN_KIND, TRANSPORT_KIND, NO_PRODUCER, KINDS_DO_NOT_MEET, UNKNOWN_PORT,
     UNKNOWN_SETTING, MISSING_SETTING, WRONG_SETTING, UNKNOWN_FIELD, GUARD_TYPES, STRAY_ELSE, NO_FALLBACK,
     FALLBACK_FORMATS, UNKNOWN_PLAYBOOK, NO_PLAYBOOKS_YET, FALLBACK_DIFFERS, UNUSED_CONNECTOR, NO_SUCH_PART,
-    CANNOT_GIVE, CANNOT_CALL, ACCIDENTAL_CYCLE,
+    CANNOT_GIVE, CANNOT_CALL, NEVER_TAKEN, ACCIDENTAL_CYCLE,
     PATTERN_CYCLE, DEADLOCK, NO_CYCLE, NOTHING_FEEDS, GOES_NOWHERE, MAY_BE_LOST, DUPLICATE_EDGE, NEVER_INTERRUPTED,
     NO_BARGE_IN, NO_SUCH_TRIGGER, NO_VOICE_ACTIVITY, UNKNOWN_TURN_END, OVER_BUDGET, PORT_GOES_NOWHERE,
-    BLOCKS_LIVE_AUDIO, NOTHING_TO_GUESS, MISSING_ENV, MISSING_PACKAGE, SERVICE_DOWN,
+    BLOCKS_LIVE_AUDIO, NOTHING_TO_GUESS, LOW_MIN_SPEECH, MISSING_ENV, MISSING_PACKAGE, SERVICE_DOWN,
 )  # fmt: skip
 """Every code of this stage, in order."""

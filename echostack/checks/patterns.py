@@ -17,6 +17,7 @@ from echostack.core.payloads import (
     ENGINE_CONTROL,
     FAILURES,
     Aborted,
+    BudgetExceeded,
     CallEnded,
     CallStarted,
     Committed,
@@ -26,6 +27,7 @@ from echostack.core.payloads import (
     PlayoutFinished,
     PlayoutStarted,
     Suspended,
+    TurnTimed,
 )  # fmt: skip
 from echostack.graph import Node, NodeRole
 from echostack.registry import Form
@@ -66,6 +68,10 @@ class Events:
         for speaker in speakers:
             for payload in (PlayoutStarted, PlayoutFinished):
                 self._add("control", speaker, payload, ENGINE)
+        if speakers:
+            self._add("control", "call", TurnTimed, ENGINE)
+        if speakers and work.graph.voice_to_voice is not None:
+            self._add("control", "budget", BudgetExceeded, ENGINE)
 
     def _add(self, stage: str, source: str, payload: type[Payload], node: str) -> None:
         name = event_name(stage, source, payload.__kind__.name)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from echostack.checks.carry import makes
 from echostack.checks.codes import GOES_NOWHERE, NOTHING_FEEDS, PORT_GOES_NOWHERE
 from echostack.checks.work import Work, kinds, reached
+from echostack.core.payloads import ToolCall
 from echostack.graph import NodeRole
 from echostack.registry import Form
 
@@ -84,6 +85,9 @@ def _ports(work: Work) -> None:
         node, _, port = text.partition(":")
         used.setdefault(work.end(node), set()).add(port)
     for node, resolved in work.nodes.items():
+        if resolved.ports and resolved.spec is not None and ToolCall in resolved.spec.produces:
+            _tools(work, node, resolved.ports, used.get(work.end(node), set()))
+            continue
         taken = used.get(work.end(node), set())
         # A rule without a port, and a pattern, take what leaves by any.
         if not resolved.ports or not taken or "" in taken or work.end(node) in by_pattern:
@@ -96,3 +100,15 @@ def _ports(work: Work) -> None:
                     PORT_GOES_NOWHERE, f"what leaves {node} by the port {port!r} goes nowhere", resolved.node.place,
                     help=f"write a rule that begins with {node}:{port}",
                 )  # fmt: skip
+
+
+def _tools(work: Work, node: str, ports: Iterable[str], used: set[str]) -> None:
+    """The ports of a model are its tools: a rule without a port takes up a call only when it carries calls at all."""
+    ways = [r.port for r in work.routes if r.source == work.end(node) and ToolCall in r.payloads]
+    for port in ports:
+        if port not in used and port not in ways and "" not in ways:
+            work.report(
+                PORT_GOES_NOWHERE, f"{node} may call the tool {port!r}, and its calls go nowhere",
+                work.nodes[node].node.place,
+                help=f"write a rule that begins with {node}:{port}, and one that brings the result back to {node}",
+            )  # fmt: skip

@@ -11,7 +11,7 @@ from echostack.checks.codes import CANNOT_CALL, NO_PRODUCER, NO_SUCH_PART, UNKNO
 from echostack.checks.model import CheckedGraph
 from echostack.checks.patterns import Events
 from echostack.checks.settings import validate
-from echostack.checks.work import Resolved, Work, kinds
+from echostack.checks.work import Resolved, Route, Work, kinds
 from echostack.core.diagnostic import Findings
 from echostack.core.events import STAGES
 from echostack.core.kinds import Payload
@@ -65,6 +65,10 @@ class _Check:
             n.id: Resolved(n.node, n.spec, n.settings, n.missing_env, inserted=n.inserted, presumed=n.presumed)
             for n in checked.nodes.values()
         }  # fmt: skip
+        self._work.routes = [
+            Route(e.source, e.target, e.payloads, None, e.place, e.port, pattern=e.pattern, rule=e.rule)
+            for e in checked.edges
+        ]
         self._nodes = [n.id for n in checked.nodes.values() if n.spec is not None]
         self._edges = [e.id for e in checked.edges]
         self._events = Events(self._work)

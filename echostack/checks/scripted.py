@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from echostack.checks.codes import CANNOT_GIVE, GUARD_TYPES, NO_SUCH_PART, UNKNOWN_FIELD, UNKNOWN_PORT
+from echostack.checks.carry import alternatives
+from echostack.checks.codes import CANNOT_GIVE, GUARD_TYPES, NEVER_TAKEN, NO_SUCH_PART, UNKNOWN_FIELD, UNKNOWN_PORT
 from echostack.checks.guards import LIST, MAPPING, NOTHING, NUMBER, TEXT, TRUTH, fields, problem
 from echostack.checks.work import Resolved, Work, kinds
 from echostack.core.kinds import Payload
@@ -15,7 +16,7 @@ from echostack.core.span import Span
 from echostack.language.data import Mapping_, Value, env_names, plain
 from echostack.language.guard import Expression, Field, operands
 from echostack.language.scenario import Output, Script, Written
-from echostack.registry import ConnectorSpec, StandIn, stand_in
+from echostack.registry import ConnectorSpec, Form, StandIn, stand_in
 
 _WORDS = {
     "str": TEXT, "int": "a whole number", "float": NUMBER, "bool": TRUTH, "array": LIST, "object": MAPPING,
@@ -66,6 +67,7 @@ def _output(work: Work, resolved: Resolved, output: Output, env: Mapping[str, st
             help=work.nearest(output.kind, known) or f"it makes {kinds(spec.produces)}",
         )  # fmt: skip
         return
+    before = len(work.findings.items)
     ports = tuple(spec.ports(resolved.known)) if resolved.known is not None else None
     if output.port and ports is not None and output.port not in ports:
         work.report(
@@ -73,6 +75,29 @@ def _output(work: Work, resolved: Resolved, output: Output, env: Mapping[str, st
             help=work.nearest(output.port, ports) or (f"its ports are {', '.join(ports)}" if ports else "it has none"),
         )  # fmt: skip
     fields_fit(work, kind, output.fields, output.span, env)
+    if len(work.findings.items) == before:
+        _spoken(work, node, kind, output)
+
+
+def _spoken(work: Work, node: str, kind: type[Payload], output: Output) -> None:
+    """Report a payload that stops at the node because what follows takes the same in another shape: a synthesiser that
+    is fed a message's pieces is never given the whole."""
+    own = [r for r in work.routes if r.source == work.end(node)]
+    if any(kind in r.payloads for r in own):
+        return
+    for route in own:
+        for group in alternatives(work, route.target) if route.target in work.nodes else ():
+            instead = next((p for p in group if p in route.payloads), None)
+            if kind in group and instead is not None:
+                name, other = kind.__kind__.name, instead.__kind__.name
+                final = f", its last piece with `final: true`: give: [{{{other}: {{text: ..., final: true}}}}]"
+                work.report(
+                    NEVER_TAKEN, f"the {name} that {node} gives here is never spoken: {route.target} is fed {other}",
+                    output.span,
+                    help=f"write what it is to say as `say:`, or give {other}"
+                    + (final if "final" in instead.__struct_fields__ else ""),
+                )  # fmt: skip
+                return
 
 
 def fields_fit(work: Work, kind: type[Payload], value: Value, span: Span, env: Mapping[str, str]) -> None:
@@ -114,13 +139,14 @@ def written(work: Work, resolved: Resolved, expected: Written) -> None:
     spec, node = resolved.spec, resolved.node.id
     if spec is None or resolved.known is None or stand_in(spec) is StandIn.OWN:
         return
-    if not spec.acts(resolved.known):
+    takes = [p for p in spec.consumes if spec.form is not Form.SINK or not p.__kind__.audio]
+    if not (takes if spec.form is Form.SINK else spec.acts(resolved.known)):
         work.report(
             CANNOT_GIVE, f"{node} writes nothing to the outside world, whatever happens", expected.span,
             help="`echostack connectors` shows which connectors have an effect",
         )  # fmt: skip
         return
-    known = ("kind", *dict.fromkeys(f for p in spec.consumes for f in fields(p)))
+    known = ("kind", *dict.fromkeys(f for p in takes for f in fields(p)))
     for operand in operands(expected.where) if expected.where is not None else ():
         if isinstance(operand, Field) and operand.name not in known:
             work.report(

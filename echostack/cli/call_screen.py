@@ -15,7 +15,7 @@ from echostack.cli.call_lines import CallLine, CallLines
 from echostack.runtime.stats import percentile
 
 if TYPE_CHECKING:
-    from echostack.runtime.stats import Stats
+    from echostack.runtime.stats import Stats, UsageStats
 
 STYLES = {"said": "", "partial": "dim", "note": "dim italic", "bad": "bold red"}
 SPEAKERS = {"caller": "cyan", "agent": "green"}
@@ -75,6 +75,8 @@ class CallScreen:
             self._console.print(figures(stats))
             self._console.print()
             self._console.print(whole(stats))
+            for line in beside(stats):
+                self._console.print(line)
 
 
 def styled(line: CallLine) -> Styled:
@@ -115,6 +117,47 @@ def whole(stats: Stats) -> Styled:
         parts.append(f"{stats.aborted} false one{'' if stats.aborted == 1 else 's'}")
     parts.append(f"{stats.dropped:,} events dropped" if stats.dropped else "no event dropped")
     return Styled(", ".join(parts))
+
+
+def beside(stats: Stats) -> list[Styled]:
+    """What the call took besides time: replies over the file's budget, a line, and what providers counted, another."""
+    lines = []
+    if stats.budget_exceeded and stats.budget_ms is not None:
+        replies = max(stats.budget_exceeded, len(stats.voice_to_voice_ms))
+        slowest = ", ".join(f"{part} {times} time{'' if times == 1 else 's'}" for part, times in _most(stats))
+        lines.append(
+            Styled(
+                f"over the budget of {stats.budget_ms:g} ms: {stats.budget_exceeded} of {replies} "
+                f"repl{'y' if replies == 1 else 'ies'}; most of the time took {slowest}",
+                style="yellow",
+            )
+        )
+    if stats.usage:
+        lines.append(Styled("used: " + "; ".join(map(used, stats.usage))))
+    return lines
+
+
+def _most(stats: Stats) -> list[tuple[str, int]]:
+    return sorted(stats.budget_slowest.items(), key=lambda item: -item[1])
+
+
+def used(usage: UsageStats) -> str:
+    """What one node used, in words: ``claude.agent (claude-sonnet-5): 1,204 tokens in (1,000 cached), 85 out``."""
+    parts = []
+    if usage.input_tokens or usage.output_tokens:
+        kept = [
+            f"{count:,} {what}"
+            for count, what in ((usage.cached_tokens, "cached"), (usage.cache_written_tokens, "written to the cache"))
+            if count
+        ]
+        parts.append(f"{usage.input_tokens:,} tokens in" + (f" ({', '.join(kept)})" if kept else ""))
+        parts.append(f"{usage.output_tokens:,} out")
+    if usage.characters:
+        parts.append(f"{usage.characters:,} characters")
+    if usage.audio_seconds:
+        parts.append(f"{usage.audio_seconds:,.1f} s of audio")
+    model = f" ({usage.model})" if usage.model else ""
+    return f"{usage.node}{model}: {', '.join(parts) or 'nothing'}"
 
 
 def _row(counted: Mapping[str, Any]) -> tuple[str, ...]:

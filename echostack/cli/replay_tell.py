@@ -103,11 +103,13 @@ def _end(telling: Telling, teller: Teller, complete: bool) -> None:
     stats = stats_of(recording)
     part = telling.start > 0 or telling.to is not None
     if stats is not None and not part and telling.wanted is None:
-        from echostack.cli.call_screen import figures, whole
+        from echostack.cli.call_screen import beside, figures, whole
 
         shown = console()
         shown.print()
         shown.print(figures(stats))
         shown.print(whole(stats))
+        for more in beside(stats):
+            shown.print(more)
     elif not recording.complete:
         print(f"\nthe recording is {state_of(recording)}")

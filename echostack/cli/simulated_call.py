@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from echostack.cli.call_lines import CallLines
-from echostack.cli.call_screen import figures, styled, whole
+from echostack.cli.call_screen import beside, figures, styled, whole
 from echostack.cli.output import console
 from echostack.cli.report import write_lines
 from echostack.cli.trace import Trace
@@ -71,6 +71,8 @@ def show_call(outcome: Outcome, sources: Mapping[str, Source], files: Mapping[st
         out.print()
         out.print(figures(outcome.stats))
         out.print(whole(outcome.stats))
+        for more in beside(outcome.stats):
+            out.print(more)
     for what, where in files.items():
         out.print(f"{what}: {where}")
     if not outcome.ok:

@@ -37,6 +37,7 @@ class WebrtcVadSettings(ConnectorSettings):
 @connector(
     "webrtc.vad",
     input_format=lambda settings: AudioFormat(settings.rate),
+    hangover=lambda settings: settings.hangover_ms / 1000,
     latency=Latency(p50=70, p95=120),
     packages=("webrtcvad",),
 )

@@ -26,7 +26,9 @@ _KEPT: Mapping[str, frozenset[str]] = {
     "transcript_entry": frozenset({"role"}),
     "record": frozenset({"type"}),
     "tool_call": frozenset({"name", "id"}),
+    "tool_call.partial": frozenset({"name", "id"}),
     "tool_result": frozenset({"name", "id"}),
+    "usage": frozenset({"model"}),
     "data": frozenset({"name"}),
     "call_started": frozenset({"graph"}),
     "suspended": frozenset({"scope"}),
@@ -34,6 +36,8 @@ _KEPT: Mapping[str, frozenset[str]] = {
     "aborted": frozenset({"scope"}),
     "playout_started": frozenset({"utterance"}),
     "playout_finished": frozenset({"utterance"}),
+    "turn_timed": frozenset({"utterance", "stages"}),
+    "exceeded": frozenset({"utterance", "slowest"}),
     **dict.fromkeys(
         ("exception", "timeout", "retried", "recovered", "dead_letter", "late"), frozenset({"node", "event"})
     ),

@@ -8,7 +8,7 @@ name decides.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal, get_args, get_origin
@@ -16,6 +16,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from echostack.language.data import EnvRef, Mapping_, Scalar, Sequence_, Value
+from echostack.registry.secret import WORTH_HIDING as WORTH_HIDING
+from echostack.registry.secret import secrets_in as secrets_in
 
 _NAMED = re.compile(
     r"(api|access|auth|private|secret|signing)[_-]?(key|token)|secret|passw(or)?d|passphrase|token$|authorization"
@@ -28,9 +30,6 @@ _IN_COMMENT = re.compile(
     re.IGNORECASE,
 )
 _KEY = re.compile(r"""(["']?)([\w.-]+)(["']?[ \t]*:[ \t]+)([^\s{\[,}][^,}\r\n]*|\{env:)""")
-WORTH_HIDING = 6
-"""Characters from which on a secret is looked for everywhere; a shorter one would be found in half of all words."""
-
 Models = tuple[type[BaseModel], ...]
 
 
@@ -74,23 +73,6 @@ def without_named_secrets(text: str) -> str:
         return found[0] if kept else f"{found[1]}{key}{found[3]}{'*' * len(value)}"
 
     return without_secrets_in_comments(_KEY.sub(masked, text))
-
-
-def secrets_in(settings: Any) -> Iterator[str]:
-    """The secrets that validated settings hold, in the order of the fields."""
-    if isinstance(settings, SecretStr):
-        yield settings.get_secret_value()
-    elif isinstance(settings, SecretBytes):
-        yield settings.get_secret_value().decode("utf-8", "replace")
-    elif isinstance(settings, BaseModel):
-        for name in type(settings).model_fields:
-            yield from secrets_in(getattr(settings, name))
-    elif isinstance(settings, Mapping):
-        for value in settings.values():
-            yield from secrets_in(value)
-    elif isinstance(settings, (list, tuple)):
-        for value in settings:
-            yield from secrets_in(value)
 
 
 def _leaves(value: Value, models: Models, path: str, secret: bool, named: bool) -> Iterator[Leaf]:

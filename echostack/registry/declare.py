@@ -43,6 +43,7 @@ def connector(
     ports: Callable[[Any], tuple[str, ...]] | None = None,
     input_format: Callable[[Any], AudioFormat | None] | None = None,
     output_format: Callable[[Any], AudioFormat | None] | None = None,
+    hangover: Callable[[Any], float] | None = None,
     latency: Latency = Latency(),
     effect: bool = False,
     effect_when: Callable[[Any], bool] | None = None,
@@ -72,6 +73,7 @@ def connector(
             ports=ports or (lambda settings: ()),
             input_format=input_format or (lambda settings: None),
             output_format=output_format or (lambda settings: None),
+            hangover=hangover or (lambda settings: 0.0),
             latency=latency,
             effect=effect,
             effect_when=effect_when,
@@ -183,6 +185,9 @@ def _read_class(name: str, cls: type, simulates: bool = False) -> dict[str, Any]
     common = {"settings": settings, **wants, "is_class": True}
     if issubclass(cls, AudioSink):
         consumes = tuple(getattr(cls, "consumes", ()))
+        others = [p.__kind__.name for p in consumes if p not in (AudioChunkStream, AudioChunk)]
+        if others and cls.take is AudioSink.take:
+            raise InvalidConnector(f"{name}: what consumes {', '.join(others)} has a method take(payload) for it")
         return {
             **common,
             "form": Form.SINK,

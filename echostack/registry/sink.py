@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from echostack.core.audio import AudioFormat
+from echostack.core.kinds import Payload
 
 
 class AudioSink(ABC):
@@ -14,6 +15,9 @@ class AudioSink(ABC):
     that never more than ``lead`` seconds are written and not yet played. Suspending clears the far end and, on
     resume, writes again from the very sample that was not played. So a sink never pauses, queues, resamples or counts
     words.
+
+    A far end that has a channel for more than audio says what it takes by ``consumes`` in its class, the kinds of audio
+    among them (``consumes = (AudioChunkStream, AudioChunk, Data)``), and gets what is no audio by ``take``.
     """
 
     lead: float = 0.1
@@ -38,6 +42,10 @@ class AudioSink(ABC):
     @abstractmethod
     def clear(self) -> None:
         """Forget what has been written and not yet played, synchronously."""
+
+    def take(self, payload: Payload) -> None:  # noqa: B027 - optional
+        """Take something that is no audio, synchronously, in the step in which it was made: it does not wait behind
+        audio. What belongs to an interrupted turn never comes here. Must not block; errors are the egress node's."""
 
     def played(self) -> int | None:
         """Samples really played since ``open``, cleared ones excluded; None to let the engine go by its clock."""

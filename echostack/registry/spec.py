@@ -72,6 +72,8 @@ class ConnectorSpec:
     keeps_running: a STREAM that is told of an interruption (``interrupted()``) instead of being cancelled.
     attempts, timeout: the node's policy where the file names none: tries in all, and seconds that one answer may take
       (0: the engine's own).
+    hangover: of a detector of speech, the seconds of silence after which it says that speech has stopped: a sound
+      counts as speech for as long beyond its end. 0 where it is not known.
     guessable: may be asked about what may turn out never to have been said, because it keeps nothing of its own from
       one event for the next, or can take it back (``snapshot()`` and ``restore(snapshot)``); ask ``may_guess``.
     simulation: what stands in for it in a simulated call (see ``registry.simulated``): None for one made from this
@@ -94,6 +96,7 @@ class ConnectorSpec:
     ports: Callable[[Any], tuple[str, ...]] = field(default=lambda settings: ())
     input_format: Callable[[Any], AudioFormat | None] = field(default=lambda settings: None)
     output_format: Callable[[Any], AudioFormat | None] = field(default=lambda settings: None)
+    hangover: Callable[[Any], float] = field(default=lambda settings: 0.0)
     latency: Latency = Latency()
     effect: bool = False
     effect_when: Callable[[Any], bool] | None = None

@@ -149,6 +149,7 @@ class Ahead:
                     if not given:
                         sample = driver.core.counters.node(prepared.member).first_output_ms
                         sample.append((driver.core.clock.now() - began) * 1000)
+                        driver.timing.first_output(prepared.member, event)
                     given += 1
                     driver.answer(prepared.take(event), event)
                     if pressure.lanes:

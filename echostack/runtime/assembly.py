@@ -66,7 +66,7 @@ class Assembly:
         self.failures = Failures(core, plan.nodes)
         self.effects = Effects()
         self.dialogue = Dialogue(core, plan, ask_end)
-        self._shared = Shared(self.effects, self.failures, nursery)
+        self._shared = Shared(self.effects, self.failures, nursery, self.dialogue.timing)
         self.targets: dict[str, Any] = {}
         self._contexts: dict[str, NodeContext] = {}
         self._emits: dict[str, Handle] = {}
@@ -76,9 +76,12 @@ class Assembly:
         self._make_queues()
         fused = {n.id: self._fused(n) for n in plan.nodes.values() if n.fused}
         enter, hooks = self.dialogue.enter, self.dialogue.hooks()
-        parts = Parts(fused, self.inboxes, self.lanes, enter, self.failures.given_up, hooks, self.dialogue.keepers)
+        parts = Parts(
+            fused, self.inboxes, self.lanes, enter, self.failures.given_up, hooks, self.dialogue.keepers, self._beside()
+        )
         self.wiring = Wiring(core, plan, parts)
         self.dialogue.connect(self.wiring.deliver)
+        self.failures.deliver = self._answer_for
         self.drivers: dict[str, Driver] = {}
         for node in plan.nodes.values():
             self._emits[node.id] = self.wiring.handle(node.id)
@@ -160,6 +163,9 @@ class Assembly:
             if known.node.id == member:
                 known.breaker.failed()
         self.failures.report(member, error)
+
+    def _answer_for(self, node: str, payload: Payload, cause: Event) -> None:
+        self._emits[node].deliver(payload, cause)
 
     def _origin(self, node: str) -> Event:
         """The cause of what a node says of itself: none, in the present epoch of the scope that the node is in."""
@@ -299,6 +305,20 @@ class Assembly:
                 return self._make(StreamDriver, node, inbox)
             case _:
                 return self._make(CallDriver, node, inbox)
+
+    def _beside(self) -> dict[str, Callable[[Event], None]]:
+        """For every audio egress that takes more than audio, what takes the rest."""
+
+        def of(node: str) -> Callable[[Event], None]:
+            def take(event: Event) -> None:
+                driver = self.drivers[node]
+                if isinstance(driver, SinkDriver):
+                    driver.take(event)
+
+            return take
+
+        sinks = [n for n in self.plan.nodes.values() if n.spec is not None and n.spec.form is Form.SINK]
+        return {n.id: of(n.id) for n in sinks if n.spec and any(not p.__kind__.audio for p in n.spec.consumes)}
 
     def _make(self, cls: type[Any], node: PlanNode, inbox: Inbox | None) -> Any:
         handle = self._emits[node.id]

@@ -23,6 +23,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from echostack.core.events import Event
 from echostack.core.payloads import Aborted, Committed, SpeechStarted, SpeechStopped, Suspended, Text
@@ -39,6 +40,10 @@ HANG_UP = "hang up"
 """The cause of the interruption that ends a call. It silences what there is, and counts as none: nobody spoke."""
 
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+LOOKED_AT = 64
+"""Words of a text that are looked at, at least: more of them are no backchannel. A recogniser may send the whole turn
+again after each of its words, and a long turn must not cost the square of its length."""
+_LONGEST_TEXT = 4096
 
 
 class BargeIn:
@@ -57,8 +62,9 @@ class BargeIn:
         self._core, self._scope, self._settings = core, scope, settings
         self._drivers, self._playouts = drivers, playouts
         self._release, self._hear = release, hear
-        self._backchannels = {_words(b) for b in settings.backchannels}
+        self._backchannels = {first_words(b) for b in settings.backchannels}
         self._longest_backchannel = max((len(b) for b in self._backchannels), default=0)
+        self._most = max(LOOKED_AT, settings.min_words, 2 * self._longest_backchannel)
         self._speech_since: float | None = None
         self._suspended = False
         self._heard_words: tuple[str, ...] = ()
@@ -108,7 +114,7 @@ class BargeIn:
 
     def on_words(self, event: Event) -> None:
         """The recogniser's words so far, final or not."""
-        words = _words(getattr(event.payload, "text", ""))
+        words = first_words(getattr(event.payload, "text", ""), self._most)
         if not self._suspended and self._speech_since is None:
             return
         self._heard_words = words
@@ -179,7 +185,7 @@ class BargeIn:
     def _admit(self, event: Event) -> bool:
         if not self.active or self.protected or not self._settings.enabled:
             return True
-        words = _words(getattr(event.payload, "text", ""))
+        words = first_words(getattr(event.payload, "text", ""), self._most)
         if not words:
             # Noise that the recogniser found no word in interrupts nothing and asks for nothing.
             self.abort("no words")
@@ -308,6 +314,8 @@ class BargeIn:
 
     def _is_backchannel(self, words: tuple[str, ...]) -> bool:
         """Whether the words are nothing but backchannels ("mhm", "yeah, right")."""
+        if len(words) >= self._most:
+            return False
         at = 0
         while at < len(words):
             for length in range(self._longest_backchannel, 0, -1):
@@ -319,5 +327,6 @@ class BargeIn:
         return bool(words)
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(w.casefold() for w in WORD.findall(text))
+def first_words(text: str, most: int = LOOKED_AT) -> tuple[str, ...]:
+    """The first ``most`` words of ``text``, without regard to case."""
+    return tuple(found[0].casefold() for found in islice(WORD.finditer(text, 0, _LONGEST_TEXT), most))

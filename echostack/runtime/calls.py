@@ -60,6 +60,8 @@ class CallDriver(Driver):
     _begun = False
     tries = 0
     """Attempts made at the event in work."""
+    doubtful = False
+    """Whether the event in work is an effect of which a try failed and may yet have done it."""
     ahead: MadeAhead | None = None
     """What was made ahead on a guess of an event that has yet to come; None where nothing is guessed."""
 
@@ -99,7 +101,7 @@ class CallDriver(Driver):
 
     async def _one(self, event: Event) -> None:
         self._release = asyncio.get_running_loop().create_future()
-        self._begun = False
+        self._begun = self.doubtful = False
         self.tries = 0
         task = self._task = self.nursery.start(self._work(event), f"{self.id} on {event.name}")
         try:
@@ -141,7 +143,7 @@ class CallDriver(Driver):
         except Exception as error:
             if key:
                 self.effects.fail(key, again=self.may_begin_again)
-            self.failures.given_up(self.id, error, event, attempt=max(1, self.tries))
+            self.failures.given_up(self.id, error, event, attempt=max(1, self.tries), doubtful=self.doubtful)
 
     @property
     def may_begin_again(self) -> bool:
@@ -151,7 +153,10 @@ class CallDriver(Driver):
     async def attempt_all(self, event: Event) -> tuple[Any, ...]:
         """Work on ``event`` with retries. What was answered, for effects; raises the last error."""
         call = Attempt(self, self.node, self.target, self.context)
-        return await call.with_retries(event)
+        try:
+            return await call.with_retries(event)
+        finally:
+            self.doubtful = call.doubtful
 
     # -- guesses -----------------------------------------------------------------------------------------------
 
@@ -309,6 +314,7 @@ class Attempt:
         if not self.answered:
             counters = self._core.counters.node(self._node.id)
             counters.first_output_ms.append((self._core.clock.now() - started) * 1000)
+            self._driver.timing.first_output(self._node.id, event)
         self.answered += 1
         if self._driver.acts:
             self._kept.append(answer)

@@ -15,6 +15,7 @@ from typing import Any
 from echostack.core.errors import ConnectorFailure
 from echostack.core.events import Event
 from echostack.core.kinds import Payload
+from echostack.core.payloads import Usage
 from echostack.plan.model import PlanNode
 from echostack.registry import Out
 from echostack.runtime.breaker import Breaker
@@ -54,7 +55,6 @@ class CallChoice(CallDriver):
     """
 
     members: Sequence[Member] = ()
-    _doubtful = False
 
     @property
     def acts(self) -> bool:
@@ -62,11 +62,11 @@ class CallChoice(CallDriver):
 
     @property
     def may_begin_again(self) -> bool:
-        return not self._doubtful
+        return not self.doubtful
 
     async def attempt_all(self, event: Event) -> tuple[Any, ...]:
         order = ranked(self.members)
-        self._doubtful = False
+        self.doubtful = False
         for number, member in enumerate(order):
             self.handle = member.handle
             attempt = Attempt(self, member.node, member.target, member.context)
@@ -75,7 +75,7 @@ class CallChoice(CallDriver):
             except Exception as error:
                 member.breaker.failed()
                 onward = order[number + 1] if number + 1 < len(order) else None
-                self._doubtful = attempt.doubtful or (attempt.answered > 0 and acts(member.node))
+                self.doubtful = attempt.doubtful or (attempt.answered > 0 and acts(member.node))
                 if onward is None or attempt.answered or attempt.doubtful:
                     raise
                 self.failures.report(member.node.id, error, event)
@@ -107,9 +107,9 @@ class CallChoice(CallDriver):
 class StreamChoice(StreamDriver):
     """A choice among connectors that run as long as the call (recognisers).
 
-    What the failed member had taken since its last answer, up to ``HELD`` events, goes to the next one first, so
-    that no word in progress is lost; what it had not yet been handed of its own predecessor's goes after that. A
-    partial is no such answer: the final one is still to come. The oldest of more than ``HELD`` are given up and
+    What the failed member had taken since the event that its last answer names as its cause, up to ``HELD`` events,
+    goes to the next one first, so that no word in progress is lost; what it had not yet been handed of its own
+    predecessor's goes after that. A partial is no such answer: the final one is still to come. Nor is what it used. The oldest of more than ``HELD`` are given up and
     counted (``unheld``), as dead letters when they may not be lost.
 
     An earlier member that has rested for its ``cooldown`` is probed between two turns: when the present one has just
@@ -147,7 +147,9 @@ class StreamChoice(StreamDriver):
                 onward = next((m for m in ranked(self.members) if m not in failed), None)
                 self.failures.report(member.node.id, error, self._last)
                 if onward is not None:
-                    self.failures.failed_over(member.node.id, error, self._last, onward.node.id)
+                    # What it cost is how old the first event is that the next member has to begin with.
+                    oldest = self._held[0] if self._held else self._last
+                    self.failures.failed_over(member.node.id, error, oldest, onward.node.id)
                     continue
             if all(m.node.policy.attempts <= 1 for m in self.members):
                 error_all = ConnectorFailure(f"every member of {self.id} has failed", retryable=False)
@@ -195,14 +197,22 @@ class StreamChoice(StreamDriver):
         if member.breaker.worked():
             self.failures.recovered(member.node.id, self._last)
         payload = answer.payload if isinstance(answer, Out) else answer
-        if isinstance(payload, Payload) and payload.__kind__.name.endswith(".partial"):
+        if isinstance(payload, Usage) or (
+            isinstance(payload, Payload) and payload.__kind__.name.endswith(".partial")
+        ):
             return
-        self._held.clear()
+        self._release(answer.cause if isinstance(answer, Out) else None)
         if getattr(payload, "final", True):
             self._open_turns = max(0, self._open_turns - 1)
             if self._open_turns == 0 and not self.inbox.closed and self._rested(member) and self.view is not None:
                 self._leaving = True
                 self.leave(HANDOVER_DEADLINE)
+
+    def _release(self, cause: Event | None) -> None:
+        """Forget what has been answered: everything up to ``cause``, or everything when the answer names none. What came
+        after it has only begun to be heard."""
+        while self._held and (cause is None or self._held[0].seq <= cause.seq):
+            self._held.popleft()
 
     def _rested(self, member: Member) -> bool:
         """Whether a member before ``member`` can be probed."""

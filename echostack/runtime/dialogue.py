@@ -10,6 +10,7 @@ from functools import partial
 from echostack.core.events import Event, EventPattern, event_name
 from echostack.core.kinds import Payload
 from echostack.core.payloads import (
+    AgentMessage,
     AudioChunk,
     AudioFrame,
     CallEnded,
@@ -21,9 +22,10 @@ from echostack.core.payloads import (
     Text,
     TextPartial,
     TextSegment,
+    Usage,
 )  # fmt: skip
 from echostack.plan.model import Plan, PlanNode, ScopePlan
-from echostack.registry import AudioSink, ConnectorSpec
+from echostack.registry import AudioSink, ConnectorSpec, Form
 from echostack.runtime.bargein import HANG_UP, BargeIn
 from echostack.runtime.conversation import SessionConversation
 from echostack.runtime.core import Core, restamp
@@ -32,6 +34,7 @@ from echostack.runtime.farend import OnAudio
 from echostack.runtime.playout import Heard, Playout
 from echostack.runtime.routes import Observer
 from echostack.runtime.speculation import Speculation
+from echostack.runtime.timing import Timing
 from echostack.runtime.turns import RECOGNISER, TurnKeeper
 
 OnPlayed = Callable[[str, Event, bytes, int], None]
@@ -43,7 +46,9 @@ class Dialogue:
 
     def __init__(self, core: Core, plan: Plan, ask_end: Callable[[str], None]) -> None:
         self._core, self._plan, self._ask_end = core, plan, ask_end
+        self._spoken = any(n.spec is not None and n.spec.form is Form.SINK for n in plan.nodes.values())
         self.conversation = SessionConversation()
+        self.timing = Timing(plan, core.clock, core.counters.times)
         self.playouts: dict[str, Playout] = {}
         self._scopes: dict[int, BargeIn] = {}
         self._turn: Event | None = None
@@ -70,7 +75,13 @@ class Dialogue:
         emit, source, name = self._core.engine_emit, node.source, node.id
 
         def started(utterance: str, event: Event) -> None:
-            emit("control", source, PlayoutStarted(utterance, self._time_turn()), event, name)
+            began, spoken_until = self._answered(event)
+            emit("control", source, PlayoutStarted(utterance, began), event, name)
+            timed = self.timing.sounds(utterance, spoken_until) if spoken_until is not None else None
+            if timed is not None:
+                emit("control", "call", timed[0], event, name)
+                if timed[1] is not None:
+                    emit("control", "budget", timed[1], event, name)
             for barge_in in self._scopes.values():
                 barge_in.on_playout_started()
 
@@ -166,8 +177,12 @@ class Dialogue:
                 observers.append(self._guess)
         if payload is Text and not self._plan.scopes:
             observers.append(self._hear)
+        if payload is AgentMessage and not self._spoken:
+            observers.append(self._read)
         if payload is CallEnded:
             observers.append(self._end_asked)
+        if payload is Usage:
+            observers.append(self._used)
         return observers
 
     def _guesses_by(self, node: PlanNode) -> bool:
@@ -217,25 +232,39 @@ class Dialogue:
         payload = event.payload
         if isinstance(payload, Text) and payload.text.strip():
             self._turn = event
+            self.timing.turn(event)
             self.conversation.caller_said(payload)
+
+    def _used(self, event: Event) -> None:
+        if isinstance(event.payload, Usage):
+            self._core.counters.used(event.node, event.payload)
+
+    def _read(self, event: Event) -> None:
+        """Nothing here speaks, so the program that reads the events gives every answer to whoever reads it."""
+        payload = event.payload
+        if isinstance(payload, AgentMessage):
+            self.conversation.agent_was_heard(payload.text, event.time, event.time, utterance=payload.id)
 
     def _end_asked(self, event: Event) -> None:
         self._ask_end(getattr(event.payload, "reason", "") or f"{event.node} ended the call")
 
     # -- mouths ------------------------------------------------------------------------------------------------
 
-    def _time_turn(self) -> float:
-        """Milliseconds since the end of the turn that is being answered; counted once a turn."""
-        turn, self._turn = self._turn, None
-        if turn is None:
-            return 0.0
+    def _answered(self, event: Event) -> tuple[float, float | None]:
+        """The first sample of ``event`` sounds: milliseconds since the end of the turn that it answers, and until when
+        the caller had spoken (0.0 where that is not known). (0.0, None) when it answers none; a turn is counted once.
+        """
+        turn = self._turn
+        if turn is None or event.time < turn.time:  # made before the turn, so it is no answer to it
+            return 0.0, None
+        self._turn = None
         now = self._core.clock.now()
         to_audio = (now - turn.time) * 1000
         self._core.counters.turn_to_audio_ms.append(to_audio)
         spoken_until = getattr(turn.payload, "end", 0.0)
         if spoken_until:
             self._core.counters.voice_to_voice_ms.append((now - spoken_until) * 1000)
-        return to_audio
+        return to_audio, spoken_until
 
     def caller_left(self) -> None:
         """Nothing more comes from the caller: a reply that waits to see whether it is interrupted goes on."""

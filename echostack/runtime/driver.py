@@ -17,6 +17,7 @@ from echostack.runtime.outputs import outputs
 from echostack.runtime.queues import Inbox
 from echostack.runtime.routes import Handle
 from echostack.runtime.tasks import Nursery
+from echostack.runtime.timing import Timing
 
 REAP_DEADLINE = 5.0
 """Seconds that cancelled work may take to end before it is reported late."""
@@ -42,6 +43,7 @@ class Driver(ABC):
         self.core, self.node, self.inbox, self.handle = core, node, inbox, handle
         self.context, self.target = context, target
         self.effects, self.failures, self.nursery = shared.effects, shared.failures, shared.nursery
+        self.timing = shared.timing
         self.counters = core.counters.node(node.id)
 
     @property
@@ -94,10 +96,10 @@ class Driver(ABC):
 class Shared:
     """What all drivers of a session are given."""
 
-    __slots__ = ("effects", "failures", "nursery")
+    __slots__ = ("effects", "failures", "nursery", "timing")
 
-    def __init__(self, effects: Effects, failures: Failures, nursery: Nursery) -> None:
-        self.effects, self.failures, self.nursery = effects, failures, nursery
+    def __init__(self, effects: Effects, failures: Failures, nursery: Nursery, timing: Timing) -> None:
+        self.effects, self.failures, self.nursery, self.timing = effects, failures, nursery, timing
 
 
 async def released(task: asyncio.Task[Any], release: asyncio.Future[None]) -> None:

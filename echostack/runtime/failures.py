@@ -13,9 +13,20 @@ from echostack.core.clock import Clock
 from echostack.core.errors import ConnectorFailure, InDoubt
 from echostack.core.events import Event
 from echostack.core.kinds import Payload
-from echostack.core.payloads import DeadLetter, ExceptionFailure, FailedOver, Late, Recovered, Retried, TimeoutFailure
+from echostack.core.payloads import (
+    DeadLetter,
+    ExceptionFailure,
+    FailedOver,
+    Late,
+    Recovered,
+    Retried,
+    TimeoutFailure,
+    ToolCall,
+    ToolResult,
+)
 from echostack.language.document import NodePolicy
 from echostack.plan.model import PlanNode
+from echostack.registry.secret import WORTH_HIDING, secrets_in
 from echostack.runtime.core import Core
 
 PATIENCE = 30.0
@@ -27,6 +38,8 @@ class Failures:
 
     def __init__(self, core: Core, nodes: Mapping[str, PlanNode]) -> None:
         self._core, self._nodes = core, nodes
+        self.deliver: Callable[[str, Payload, Event], None] | None = None
+        """Brings a payload out of a node, as if its connector had answered the event."""
 
     def report(self, node: str, error: BaseException, cause: Event | None = None, *, attempt: int = 1) -> None:
         """An error of ``node`` while it worked on ``cause``; also what a fused node's failure comes to."""
@@ -36,16 +49,45 @@ class Failures:
         else:
             self._emit(node, ExceptionFailure(*about), cause)
 
-    def given_up(self, node: str, error: BaseException, cause: Event, *, attempt: int = 1) -> None:
-        """Every attempt failed: the error, and the event itself as a dead letter when it may not be lost."""
+    def given_up(
+        self, node: str, error: BaseException, cause: Event, *, attempt: int = 1, doubtful: bool = False
+    ) -> None:
+        """Every attempt failed: the error, and the event itself as a dead letter when it may not be lost. doubtful: an
+        effect may have been done all the same."""
         self.report(node, error, cause, attempt=attempt)
         if not cause.payload.__kind__.lossy:
-            self.dead_letter(node, error, cause, attempt=attempt)
+            self.dead_letter(node, error, cause, attempt=attempt, doubtful=doubtful)
 
-    def dead_letter(self, node: str, error: BaseException, cause: Event, *, attempt: int = 1) -> None:
-        """``cause`` itself, which ``error`` kept ``node`` from handling, for whoever looks after such."""
+    def dead_letter(
+        self, node: str, error: BaseException, cause: Event, *, attempt: int = 1, doubtful: bool = False
+    ) -> None:
+        """``cause`` itself, which ``error`` kept ``node`` from handling, for whoever looks after such. Whoever called a
+        tool is told that nothing comes of it."""
         plain = plain_payload(cause.payload)
         self._emit(node, DeadLetter(*self._about(node, error, cause, attempt), plain), cause)
+        if isinstance(cause.payload, ToolCall):
+            self._answer_call(node, error, cause.payload, cause, doubtful)
+
+    def _answer_call(self, node: str, error: BaseException, call: ToolCall, cause: Event, doubtful: bool) -> None:
+        """The result of a call that ``node`` gave up, so that no model waits for one for ever; none for a turn that is
+        over: nobody waits there."""
+        known = self._nodes.get(node)
+        maker = self._nodes.get(known.members[0]) if known is not None and known.members else known
+        if maker is None or maker.spec is None or ToolResult not in maker.spec.produces or self.deliver is None:
+            return
+        if not self._core.epochs.live(cause):
+            return
+        said = self._without_secrets(describe(error))
+        if doubtful:
+            said += "; it is not known whether it was done"
+        self.deliver(maker.id, ToolResult(call.name, call.id, error=said), cause)
+
+    def _without_secrets(self, text: str) -> str:
+        """``text`` without what is secret in any node's settings: a result goes to a model, and from there anywhere."""
+        found = {s for n in self._nodes.values() for s in secrets_in(n.settings) if len(s) >= WORTH_HIDING}
+        for secret in sorted(found, key=lambda s: (-len(s), s)):
+            text = text.replace(secret, "**********")
+        return text
 
     def retried(self, node: str, error: BaseException, cause: Event | None, attempt: int) -> None:
         self._emit(node, Retried(*self._about(node, error, cause, attempt)), cause)

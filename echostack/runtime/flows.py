@@ -20,8 +20,8 @@ from echostack.runtime.playout import Playout
 from echostack.runtime.queues import Inbox
 from echostack.runtime.routes import Handle
 
-HELD = 512
-"""Events that a stream's driver keeps until an answer comes: about 10 s of 20 ms frames."""
+HELD = 1024
+"""Events that a stream's driver keeps until an answer comes: about 20 s of 20 ms frames, 10 s of 10 ms frames."""
 
 
 class StreamDriver(Driver):
@@ -47,7 +47,7 @@ class StreamDriver(Driver):
     ) -> None:
         super().__init__(core, node, inbox, handle, context, target, shared)
         self.view: StreamInbox | None = None
-        self._last = core.root
+        self._last = self._asked = core.root
         self._answered_since = True
         self._task: asyncio.Task[None] | None = None
         self._release: asyncio.Future[None] | None = None
@@ -70,6 +70,8 @@ class StreamDriver(Driver):
         self._last = event
         self.counters.received += 1
         if not event.payload.__kind__.lossy:
+            if self._answered_since:
+                self._asked = event
             self._answered_since = False
             self._taken_at = self.core.clock.now()
             self._hold(event)
@@ -194,6 +196,7 @@ class StreamDriver(Driver):
         self._in_hand.clear()
         if not self._answered_since and self._taken_at is not None:
             self.counters.first_output_ms.append((self.core.clock.now() - self._taken_at) * 1000)
+            self.timing.first_output(self.context.node, self._asked)
         self._answered_since = True
 
     def interrupt(self) -> None:
@@ -267,7 +270,9 @@ class SinkDriver(Driver):
                 if event is None:
                     await self.playout.drained()
                     return
-                if self.core.epochs.current(event):
+                if not event.payload.__kind__.audio:
+                    self.take(event)
+                elif self.core.epochs.current(event):
                     self.counters.received += 1
                     self._push(event)
                 else:
@@ -277,6 +282,19 @@ class SinkDriver(Driver):
         finally:
             self.playout.close()
             self.inbox.abandon()
+
+    def take(self, event: Event) -> None:
+        """Hand the far end something that is no audio, at once, unless its turn is over."""
+        if not self.core.epochs.current(event):
+            self.counters.stale += 1
+            return
+        self.counters.received += 1
+        try:
+            self.target.take(event.payload)
+        except Exception as error:
+            self.failures.given_up(self.id, error, event)
+            return
+        self.core.engine_emit("egress", self.node.source, event.payload, event, self.id)
 
     async def _pace(self) -> None:
         try:

@@ -92,6 +92,9 @@ class EmbeddedSink(AudioSink):
     def clear(self) -> None:
         """The embedding program learns of it by ``control.barge_in.committed``."""
 
+    def take(self, payload: Payload) -> None:
+        """The event is the taking, as with frames."""
+
 
 async def fed(items: AsyncIterable[Any], node: PlanNode) -> AsyncIterator[Payload]:
     """The embedding program's items as payloads; raw PCM bytes become audio frames in the ingress's format."""

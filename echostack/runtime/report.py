@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from echostack.runtime.assembly import Assembly
 from echostack.runtime.core import Core
 from echostack.runtime.queues import Lane
-from echostack.runtime.stats import QueueStats, Stats, node_stats
+from echostack.runtime.stats import QueueStats, Stats, node_stats, timing_stats
 from echostack.runtime.subscription import Subscription
 
 
@@ -35,6 +35,11 @@ def stats_of(core: Core, parts: Assembly, subscriptions: Iterable[Subscription],
         guesses=counters.guesses,
         guesses_confirmed=counters.guesses_confirmed,
         guessed_dropped=counters.guessed_dropped,
+        usage=tuple(counters.usage.values()),
+        timing=timing_stats(counters),
+        budget_ms=None if parts.plan.voice_to_voice is None else round(parts.plan.voice_to_voice * 1000, 3),
+        budget_exceeded=counters.times.exceeded,
+        budget_slowest=dict(counters.times.slowest),
     )
 
 

@@ -40,7 +40,8 @@ class Route:
 @dataclass(slots=True)
 class Parts:
     """What the wiring connects. ``enter`` stamps an event for a scope, or refuses it (None). ``turns``: the keepers
-    that decide, for a recogniser's output, what of it is a whole turn."""
+    that decide, for a recogniser's output, what of it is a whole turn. ``beside``: by audio egress that takes more than
+    audio, what takes the rest, without a queue."""
 
     fused: Mapping[str, FusedNode]
     inboxes: Mapping[str, Inbox]
@@ -49,6 +50,7 @@ class Parts:
     fail: Fail
     hooks: Mapping[str, Mapping[type[Payload], Sequence[Observer]]] = field(default_factory=dict)
     turns: Mapping[str, TurnKeeper] = field(default_factory=dict)
+    beside: Mapping[str, Observer] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

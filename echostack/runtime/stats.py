@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from echostack.core.payloads import Usage
 from echostack.runtime.effects import EffectRecord
 
 SAMPLE = 512
+
+
+USED = ("input_tokens", "output_tokens", "cached_tokens", "cache_written_tokens", "characters", "audio_seconds")
+"""The fields of ``usage`` that are summed up."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageStats:
+    """What one node used of one model in the call so far, by the provider's own count; ``requests`` is how many
+    reports that is the sum of. See ``Usage`` for the rest."""
+
+    node: str
+    model: str
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_written_tokens: int = 0
+    characters: int = 0
+    audio_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -25,6 +47,16 @@ class NodeCounters:
 
     def failed(self, kind: str) -> None:
         self.failures[kind] = self.failures.get(kind, 0) + 1
+
+
+@dataclass(slots=True)
+class TimeCounters:
+    """What was timed so far: a bounded sample of every part, in ms, and how often the budget was exceeded by whom."""
+
+    endpointing_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLE))
+    stages_ms: dict[str, deque[float]] = field(default_factory=dict)
+    exceeded: int = 0
+    slowest: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -44,6 +76,8 @@ class Counters:
     guessed_dropped: int = 0
     voice_to_voice_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLE))
     turn_to_audio_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLE))
+    times: TimeCounters = field(default_factory=TimeCounters)
+    usage: dict[tuple[str, str], UsageStats] = field(default_factory=dict)
     _settlers: list[Callable[[], None]] = field(default_factory=list)
 
     def on_read(self, settle: Callable[[], None]) -> None:
@@ -59,6 +93,13 @@ class Counters:
         """Settle for the last time; the pushes that counted are replaced."""
         self.settle()
         self._settlers.clear()
+
+    def used(self, node: str, usage: Usage) -> None:
+        """Add what one request of ``node`` used to what it has used of the same model."""
+        key = (node, usage.model)
+        before = self.usage.get(key) or UsageStats(node, usage.model)
+        more = {name: getattr(before, name) + getattr(usage, name) for name in USED}
+        self.usage[key] = dataclasses.replace(before, requests=before.requests + 1, **more)
 
     def node(self, name: str) -> NodeCounters:
         found = self.nodes.get(name)
@@ -90,6 +131,10 @@ class Stats:
     interruptions: of the agent, by whatever cause but the caller's hanging up.
     effects: what the call has begun to do to the outside world, and how far each came; one still ``begun`` after the
     end was under way when the call ended. effects_repeated: events that came with the key of an effect begun before.
+    usage: by node and model, in the order of their first reports.
+    timing: percentiles in ms of ``voice_to_voice``, of its part ``endpointing``, and of each stage's time to its first
+    output for a turn (by node), in the order in which they first answered. budget_ms: the file's for voice to voice,
+    budget_exceeded: how many replies came later, budget_slowest: which part took most of those, and how often.
     guesses: of the caller's turn, of which so many were confirmed; guessed_dropped: answers to the others, unseen.
     """
 
@@ -110,6 +155,11 @@ class Stats:
     guesses: int = 0
     guesses_confirmed: int = 0
     guessed_dropped: int = 0
+    usage: tuple[UsageStats, ...] = ()
+    timing: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    budget_ms: float | None = None
+    budget_exceeded: int = 0
+    budget_slowest: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def dropped(self) -> int:
@@ -129,14 +179,27 @@ def percentile(values: tuple[float, ...] | deque[float], share: float) -> float:
 
 def node_stats(counters: NodeCounters) -> dict[str, Any]:
     """One node's counters as plain data, with its latency percentiles."""
-    sample = counters.first_output_ms
     return {
         "received": counters.received,
         "emitted": counters.emitted,
         "stale": counters.stale,
         "failures": dict(counters.failures),
-        "first_output_ms": {
-            "count": len(sample), "p50": percentile(sample, 0.5), "p90": percentile(sample, 0.9),
-            "p95": percentile(sample, 0.95), "p99": percentile(sample, 0.99), "max": max(sample, default=0.0),
-        },
+        "first_output_ms": percentiles(counters.first_output_ms),
+    }
+
+
+def percentiles(sample: deque[float]) -> dict[str, float]:
+    """How many there are of ``sample``, its percentiles, and the most."""
+    return {
+        "count": len(sample), "p50": percentile(sample, 0.5), "p90": percentile(sample, 0.9),
+        "p95": percentile(sample, 0.95), "p99": percentile(sample, 0.99), "max": max(sample, default=0.0),
     }  # fmt: skip
+
+
+def timing_stats(counters: Counters) -> dict[str, dict[str, float]]:
+    """Percentiles of everything that was timed; empty before the first reply to speech."""
+    times = counters.times
+    if not times.endpointing_ms:
+        return {}
+    named = {"voice_to_voice": counters.voice_to_voice_ms, "endpointing": times.endpointing_ms, **times.stages_ms}
+    return {name: percentiles(sample) for name, sample in named.items()}

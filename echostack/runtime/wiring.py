@@ -267,6 +267,8 @@ class Wiring:
                 # Looked up late, so that cycles through islands compose and order does not matter.
                 (entries.get(target) or entry_of(target))(payload, event)
 
+        if edge.target in parts.beside and any(not p.__kind__.audio for p in edge.payloads):
+            push = self._beside(parts.beside[edge.target], push)
         if edge.resample is not None:
             push = self._resampling(edge, push)
         if edge.enters:
@@ -278,6 +280,17 @@ class Wiring:
             tests = [(by_id[s].payloads, self._tests[s]) for s in edge.siblings]
             test = lambda payload: not any(isinstance(payload, ps) and t(payload) for ps, t in tests)  # noqa: E731
         return Route(edge, push, test)
+
+    def _beside(self, take: Observer, play: Push) -> Push:
+        """What an audio egress takes besides audio does not wait behind audio."""
+
+        def push(payload: Payload, event: Event) -> None:
+            if payload.__kind__.audio:
+                play(payload, event)
+            else:
+                take(event)
+
+        return push
 
     def _resampling(self, edge: PlanEdge, onward: Push) -> Push:
         wanted = edge.resample

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from echostack.core.payloads import AudioFrame, SpeechStarted, SpeechStopped
+from echostack.registry import ConnectorSettings, connector
 from tests.checks.helpers import checked, told
+from tests.checks.vendors import registry
 
 
 def test_never_interrupted() -> None:
@@ -91,3 +94,38 @@ def test_turns_ended_by_nobody() -> None:
         "3:8-28 E0513 `turns.end_by` names 'webrtc.vod', which is no node of this graph",
         "  help: did you mean 'webrtc.vad'?",
     ]
+
+
+class HangingSettings(ConnectorSettings):
+    silence: float = 0.3
+
+
+@connector("webrtc.vad", hangover=lambda s: s.silence)
+def hanging(frame: AudioFrame, settings: HangingSettings) -> list[SpeechStarted | SpeechStopped]:
+    """Waits before it says that speech has stopped."""
+    return []
+
+
+def barges(section: str, connectors: str = "{}") -> list[str]:
+    text = (
+        f"barge_in: {section}\nconnectors: {connectors}\npipeline:\n"
+        "  - ingress.livekit.audio_frame -> deepgram.stt -> claude.agent -> elevenlabs.tts\n"
+        "  - elevenlabs.tts -> egress.livekit.audio_chunk\n"
+    )
+    return told(checked(text, known=registry().add(hanging))[1]).split("\n")
+
+
+def test_a_min_speech_that_every_cough_has() -> None:
+    assert barges("{min_speech: 250ms}") == [
+        "1:11-30 W0518 every sound interrupts: `min_speech` is 250 ms, and webrtc.vad waits 300 ms of silence before "
+        "it says that speech has stopped",
+        "  note: a cough of 100 ms counts as 400 ms of speech",
+        "  help: write more than 300 ms plus what a cough may last, such as `min_speech: 500ms`, or `min_words: 1`",
+    ]
+    assert barges("{min_speech: 300ms}")[0].startswith("1:11-30 W0518")
+
+
+def test_a_min_speech_over_the_hangover_or_words_tell_a_cough_apart() -> None:
+    assert barges("{min_speech: 350ms}") == [""]
+    assert barges("{min_speech: 250ms, min_words: 1}") == [""]
+    assert not any("W0518" in line for line in barges("{min_speech: 250ms}", "{webrtc.vad: {silence: 0.1}}"))

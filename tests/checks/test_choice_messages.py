@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from echostack.core.audio import AudioFormat
+from echostack.core.payloads import AudioFrame, Text
+from echostack.registry import connector
 from tests.checks.helpers import checked, told
+from tests.checks.vendors import registry
 
 
 def test_fallback_makes_other_things() -> None:
@@ -65,4 +69,23 @@ def test_fallback_differs() -> None:
     assert told(findings).split("\n") == [
         "2:36-63 W0418 while whisper.stt stands in, transcript.log gets no text.partial",
         "  note: the other members of deepgram.stt ?? whisper.stt make it, whisper.stt does not",
+    ]
+
+
+def test_fallback_runs_in_another_way() -> None:
+    @connector("quick.stt", input_format=lambda s: AudioFormat(16_000))
+    async def quick(frame: AudioFrame) -> Text:
+        return Text("")
+
+    _, findings = checked(
+        r"""
+        pipeline:
+          - ingress.livekit.audio_frame -> whisper.stt ?? quick.stt -> keys.log
+        """,
+        known=registry().add(quick),
+    )
+    assert told(findings).split("\n") == [
+        "2:36-60 E0414 the members of whisper.stt ?? quick.stt run in different ways",
+        "  note: whisper.stt runs as long as the call; quick.stt is called once an event",
+        "  help: choose members that run alike; `echostack connectors NAME` shows how one runs",
     ]

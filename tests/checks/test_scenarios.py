@@ -9,13 +9,14 @@ import pytest
 
 from echostack.checks import check, check_scenarios
 from echostack.connectors import BUILTIN
+from echostack.core.audio import AudioFormat
 from echostack.core.diagnostic import Findings
-from echostack.core.payloads import Text
+from echostack.core.payloads import AudioChunk, AudioChunkStream, Data, Text
 from echostack.core.span import Source
 from echostack.graph import build
 from echostack.language import read_document, read_file
 from echostack.language.scenario import ScenarioFile
-from echostack.registry import Registry, connector
+from echostack.registry import AudioSink, Registry, connector
 from tests.checks.helpers import told
 from tests.checks.vendors import registry
 from tests.conftest import ROOT
@@ -53,7 +54,7 @@ connectors:
   faq.agent:
     replies:
       - {where: '"open" in text', say: From noon.}
-      - give: {agent_message: {text: {env: WORD}}}
+      - give: {agent_message.partial: {text: {env: WORD}, final: true}}
   piper.tts: {real: true}
 expect:
   - {event: error.*.timeout, times: 0}
@@ -245,3 +246,41 @@ def test_the_examples_of_the_page_fit_their_graph() -> None:
         assert isinstance(file, ScenarioFile)
         check_scenarios(checked, file.scenarios, findings)
     assert told(findings) == ""
+
+
+def test_a_whole_message_of_an_agent_that_is_spoken_in_pieces_is_said_to_be_lost() -> None:
+    assert said("connectors: {faq.agent: {replies: [{give: {agent_message: {text: Hello.}}}]}}") == [
+        "1:47-78 W0423 the agent_message that faq.agent gives here is never spoken: piper.tts is fed "
+        "agent_message.partial",
+        "  help: write what it is to say as `say:`, or give agent_message.partial, its last piece with `final: true`: "
+        "give: [{agent_message.partial: {text: ..., final: true}}]",
+    ]
+    assert said("connectors: {faq.agent: {replies: [{say: Hello.}]}}") == [""]
+
+
+def test_what_an_egress_takes_besides_audio_can_be_expected_as_written() -> None:
+    @connector("acme.note")
+    def note(text: Text) -> Data:
+        return Data("note")
+
+    @connector("egress.room")
+    class Room(AudioSink):
+        consumes = (AudioChunkStream, AudioChunk, Data)
+
+        @property
+        def format(self) -> AudioFormat:
+            return AudioFormat(24_000)
+
+        def write(self, pcm: bytes) -> None: ...
+
+        def clear(self) -> None: ...
+
+        def take(self, payload: Data) -> None: ...
+
+    known = Registry(BUILTIN).add(note, Room)
+    graph = "pipeline:\n  - ingress.mic.audio_frame -> moonshine.stt -> acme.note -> egress.room.data\n"
+    assert said("expect: [{written: egress.room, where: 'name == \"note\"'}]", graph, known) == [""]
+    assert said("expect: [{written: egress.room, where: rate > 1}]", graph, known) == [
+        "1:44-48 E0411 what egress.room writes has no field 'rate'",
+        "  help: its fields are kind, name, data",
+    ]

@@ -133,7 +133,7 @@ class WebrtcVad:
         return []
 
 
-@connector("silero.vad", input_format=lambda s: AudioFormat(16_000))
+@connector("silero.vad", input_format=lambda s: AudioFormat(16_000), hangover=lambda s: 0.25)
 class SileroVad:
     """Hears when somebody speaks, better."""
 

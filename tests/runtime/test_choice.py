@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+import echostack.api as echostack
+from echostack.core.clock import LoopClock
 from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import AgentMessage, AudioFrame, Data, Text, TextPartial
 from echostack.registry import Context, Inbox, connector
 from echostack.runtime.flows import HELD
-from tests.runtime.cast import CALL, Outcome, Tts, hears, play
+from tests.runtime.cast import CALL, Outcome, Tts, cues, hears, play, registry
 
 CHOICE = hears(
     "ear.stt -> first.node ?? second.node -> acme.note",
@@ -369,3 +371,95 @@ def test_a_choice_is_interrupted_whichever_member_works(at: float) -> None:
     over = play([(1.0, "say:hello"), (at, "say:other")], agent("first", True), agent("second", False), Tts, graph=graph)
     assert over.heard("hello") == 0.0
     assert over.heard("other") == 0.5
+
+
+# -- members of different kinds ---------------------------------------------------------------------------------
+
+
+def test_members_may_answer_at_once_later_or_in_pieces() -> None:
+    @connector("first.node")
+    def first(text: Text) -> Data:
+        raise ConnectionError("first is down")
+
+    @connector("second.node")
+    async def second(text: Text) -> Data:
+        raise ConnectionError("second is down")
+
+    graph = CHOICE.replace("first.node ?? second.node", "first.node ?? second.node ?? third.node")
+    over = play(saying("a", "b"), first, second, member("third"), note, graph=graph)
+    assert answers(over) == [(1.1, "third a"), (2.1, "third b")]
+    assert [p.to for _, p in over.at("error.*.failed_over")] == ["second.node", "third.node"]
+
+
+# -- a member that hangs ----------------------------------------------------------------------------------------
+
+
+def stalling(vendor: str, stalls: float, patience: float) -> Any:
+    """A recogniser whose far end says nothing from ``stalls`` on, which it takes for broken ``patience`` s later; a run
+    after that works."""
+    begun: list[bool] = []
+
+    @connector(f"{vendor}.stt")
+    class Stalling:
+        def __init__(self, context: Context) -> None:
+            self._clock = context.clock
+
+        async def run(self, inbox: Inbox[AudioFrame]) -> AsyncIterator[Text]:
+            held: list[str] = []
+            again, broken_at = bool(begun), stalls + patience
+            begun.append(True)
+            async for event in inbox:
+                now = self._clock.now()
+                if not again and now >= broken_at:
+                    raise ConnectorFailure(f"{vendor} has said nothing for {patience:g} s")
+                cue = event.payload.track  # type: ignore[attr-defined]
+                if cue == "end" and (again or now < stalls):
+                    yield Text(f"{vendor}: {' '.join(held)}")
+                    held = []
+                elif cue and cue != "end":
+                    held.append(cue)
+
+    return Stalling
+
+
+def frames(*cues: tuple[float, str], until: float, step: float = 0.02) -> list[tuple[float, str]]:
+    """A line that always sends, with ``cues`` among its frames."""
+    left = dict(cues)
+    found = []
+    for number in range(round(until / step)):
+        due = [at for at in left if at <= number * step]
+        found.append((number * step, left.pop(due[0]) if due else ""))
+    return found
+
+
+def test_what_was_said_while_a_member_hung_is_heard_by_the_next_and_the_cost_is_told() -> None:
+    said = frames((0.5, "one"), (1.0, "end"), (2.0, "two"), (3.0, "three"), (7.0, "end"), (9.0, "four"), (9.5, "end"),
+                  (13.0, "five"), (14.0, "end"), until=16.0)  # fmt: skip
+    graph = EARS.replace("first.stt: {cooldown: 5s}", "first.stt: {cooldown: 4s}")
+    over = play(said, stalling("first", 1.5, 3.0), recogniser("second"), words, graph=graph)
+    heard = [(round(t, 2), p.text.replace("  ", " ")) for t, p in over.at("processing.*.text")]
+    # Broken at 4.5, rests until 8.5: the turn that ends at 9.5 is the last of the second's.
+    assert [(t, " ".join(text.split())) for t, text in heard] == [
+        (1.0, "first: one"), (7.0, "second: two three"), (9.5, "second: four"), (14.0, "first: five")
+    ]  # fmt: skip
+    ((when, taken),) = over.at("error.first.failed_over")
+    assert (round(when, 2), taken.to, taken.message) == (4.5, "second.stt", "first has said nothing for 3 s")
+    # The oldest frame that the next one has to begin with is the one after the last answer, at 1.0.
+    assert round(taken.elapsed_ms / 1000, 2) == 3.48
+    assert [p.node for _, p in over.at("error.first.recovered")] == ["first.stt"]
+
+
+def test_the_same_in_real_time() -> None:
+    async def main() -> list[str]:
+        clock = LoopClock()
+        said = frames((0.1, "one"), (0.2, "end"), (0.3, "two"), (0.4, "three"), (0.9, "end"), until=1.0)
+        graph = EARS.replace("{cooldown: 5s}", "{cooldown: 1s}")
+        parts = (stalling("first", 0.25, 0.4), recogniser("second"), words)
+        pipeline = echostack.compile(graph, registry=registry(*parts), env={})
+        session = pipeline.session(clock=clock, ingress={"line": cues(said, clock, 1.1)})
+        async with session as call:
+            events = call.events("processing.*.text")
+            await call.finished()
+        return [" ".join(event.payload.text.split()) async for event in events]
+
+    assert asyncio.run(main()) == ["first: one", "second: two three"]

@@ -37,6 +37,7 @@ from echostack.core.payloads import (
     ToolCall,
     ToolResult,
 )
+from echostack.language.data import Mapping_
 from echostack.language.document import NodePolicy
 from echostack.language.scenario import Caller, Reply, Say, Scenario, Send
 from echostack.plan import Plan
@@ -56,6 +57,7 @@ from echostack.registry import (
     stand_in,
 )
 from echostack.registry.declare import spec_of
+from echostack.simulation.environment import simulated_settings
 from echostack.simulation.loop import run_virtual
 from echostack.simulation.mock.generic import act
 from echostack.simulation.mock.registry import simulated
@@ -374,7 +376,10 @@ def examples(spec: ConnectorSpec) -> list[Payload]:
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda s: s.name)
 def test_what_a_simulation_gives_is_of_the_kinds_that_its_connector_makes(spec: ConnectorSpec) -> None:
-    settings = spec.settings.model_validate(SETTINGS.get(spec.name, {}))
+    if spec.name in SETTINGS:
+        settings = spec.settings.model_validate(SETTINGS[spec.name])
+    else:
+        settings = simulated_settings(spec.settings, Mapping_({}, {}, HERE), {}, spec.name, HERE)
     outputs = run_virtual(_outputs(spec, settings, examples(spec)))
     again = run_virtual(_outputs(spec, settings, examples(spec)))
     assert outputs == again

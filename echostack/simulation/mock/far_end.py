@@ -13,7 +13,9 @@ from typing import Any
 
 from echostack.core.audio import AudioFormat
 from echostack.core.clock import Clock
+from echostack.core.kinds import Payload
 from echostack.registry import AudioSink, ConnectorSpec, Simulator
+from echostack.runtime.failures import plain_payload
 from echostack.simulation.mock.coded import blur, read
 from echostack.simulation.speech import LOUD_NOISE, QUIET_NOISE, SILENCE, SpokenWord, is_word
 from echostack.simulation.world import HeardSpeech, HeardWord, World
@@ -62,7 +64,7 @@ class SimulatedFarEnd(AudioSink):
             wanted = spec.input_format(settings) or spec.output_format(settings)
         self._format = wanted or DEFAULT_FORMAT
         self._rate, self._size = self._format.rate, self._format.bytes_per_sample
-        self._egress, self._world = simulator.node, world
+        self._egress, self._world, self._simulator = simulator.node, world, simulator
         self._clock: Clock = simulator.clock
         self._pieces: deque[bytes] = deque()
         self._skip = 0  # samples of the first piece that have been read
@@ -103,6 +105,10 @@ class SimulatedFarEnd(AudioSink):
         self._pieces.clear()
         self._skip = 0
         self._written = self._read = played
+
+    def take(self, payload: Payload) -> None:
+        """What is no audio is noted as a write of the egress."""
+        self._simulator.store.write({"kind": payload.__kind__.name, **plain_payload(payload)})
 
     async def close(self) -> None:
         """The call is over: what was played by now was heard, and nothing more."""
