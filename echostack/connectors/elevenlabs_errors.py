@@ -62,10 +62,6 @@ def refused(
         return ConnectorFailure(f"{NAME}: too many requests: {at}{because}: try again later", retry_after=retry_after)
     if code in _QUOTA or status == 402:
         what = f"the account has no characters left: {at}{because}: buy more, or wait for its next month"
-    elif code in _PERMISSION or (status == 403 and code not in _VOICE | _KEY):
-        what = f"the key may not do this: {at}{because}: give it the permission for text to speech"
-    elif code in _KEY or (status == 401 and code not in _VOICE):
-        what = f"the key is not taken: {at}{because}: set ELEVENLABS_API_KEY to a valid key"
     elif code in _MODEL:
         what = f"there is no model {asked.model_id!r} for this account: {at}{because}: set model_id to one there is"
     elif code in _FORMAT:
@@ -74,6 +70,10 @@ def refused(
         what = (
             f"there is no voice {asked.voice_id!r} for this account: {at}{because}: set voice_id to one of its voices"
         )
+    elif code in _PERMISSION or (status == 403 and code not in _KEY):
+        what = f"the key may not do this: {at}{because}: give it the permission for text to speech"
+    elif code in _KEY or status == 401:
+        what = f"the key is not taken: {at}{because}: set ELEVENLABS_API_KEY to a valid key"
     elif code in _BUSY or code in _CONNECTION or status >= 500 or status in (408, 409, 425):
         return ConnectorFailure(f"{NAME}: {at}{because}", retry_after=retry_after)
     else:

@@ -70,11 +70,12 @@ class Wire(ABC):
         raise Cut
 
     async def endless(self) -> None:
-        """Send the last message again and again, until the client has gone or whoever awaits this is cancelled."""
+        """Send the last message again and again until whoever awaits this is cancelled; ``Cut`` when nobody listens."""
         self.strikes()
         while self._last is not None and self._request.transport is not None:
             await self._text(json.dumps(self._last))
             await self._clock.sleep(_REPEAT_SECONDS)
+        raise Cut
 
     async def _send(self, message: dict[str, Any]) -> None:
         fault = self._fault
