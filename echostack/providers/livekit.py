@@ -8,6 +8,7 @@ and forwards Opus as it comes. What it sees is in ``seen``: ``joined``, ``connec
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, Final
@@ -33,6 +34,7 @@ SECRET: Final = KEY * 8
 """The secret of the one API key, `KEY`; as long as HS256 asks (RFC 7518, section 3.2)."""
 
 _CLOSING: Final = 1.0  # seconds that a client has to answer the close of its websocket
+_FAREWELL: Final = 0.5  # seconds that clients have to go when the server stops
 _TEXT: Final = 256  # characters of a room's name or an identity
 
 
@@ -56,6 +58,9 @@ class LiveKitServer(ProviderServer):
         self.room = room
         self._house = House(self.clock, self.seen, resume=resume)
         self._service = RoomService(self._house)
+        self._talking: dict[int, signalling.Signal] = {}  # by exchange
+        self._quiet = asyncio.Event()  # nobody talks
+        self._quiet.set()
         self._refusals: deque[Refused] = deque(maxlen=100)  # that faults gave, for the question why
 
     # -- the frame
@@ -88,6 +93,12 @@ class LiveKitServer(ProviderServer):
     async def stop(self) -> None:
         """Tell every participant that the server shuts down, end all connections, and stop listening. Idempotent."""
         await self._house.close()
+        try:
+            async with self.clock.timeout(_FAREWELL):
+                await self._quiet.wait()
+        except TimeoutError:  # clients that do not answer, and connections that a fault holds
+            for signal in list(self._talking.values()):
+                signal.cut()
         await super().stop()
         await self._house.ports.close()
 
@@ -97,6 +108,16 @@ class LiveKitServer(ProviderServer):
     def rooms(self) -> Mapping[str, Room]:
         """The rooms that there are, by name."""
         return self._house.rooms
+
+    @property
+    def media_port(self) -> int:
+        """The UDP port that media comes to."""
+        return self._house.ports.port
+
+    @property
+    def strangers(self) -> int:
+        """Datagrams so far that belonged to no participant."""
+        return self._house.ports.strangers
 
     def participant(self, room: str, identity: str) -> Participant | None:
         """The participant of that identity, if it is in the room."""
@@ -191,7 +212,8 @@ class LiveKitServer(ProviderServer):
         try:
             await socket.prepare(request)
             self.seen.note(exchange, "opened", path=request.path, reconnect=join.reconnect)
-            signal = signalling.Signal(socket, request, self.clock, fault)
+            signal = self._talking[exchange] = signalling.Signal(socket, request, self.clock, fault)
+            self._quiet.clear()
             async with Alongside(signal.write()):
                 if participant is None:
                     signal.send(signalling.leave(models.DisconnectReason.STATE_MISMATCH, rtc.LeaveRequest.RECONNECT))
@@ -202,6 +224,9 @@ class LiveKitServer(ProviderServer):
                     await self._converse(participant, join, signal, socket)
         finally:
             self.open -= 1
+            self._talking.pop(exchange, None)
+            if not self._talking:
+                self._quiet.set()
             self.seen.note(exchange, "closed")
             if participant is not None and not participant.closed and participant.exchange == exchange:
                 self._house.linger(participant)

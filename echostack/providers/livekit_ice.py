@@ -35,7 +35,7 @@ class IceAgent:
         self._ports = ports
         self._path = path
         self._passwords: dict[str, str] = {}
-        self._dark = False
+        self.dark = False  # nothing comes or goes
         self.ufrag = ""
         self.password = ""
         self.address: Address | None = None
@@ -51,15 +51,15 @@ class IceAgent:
             oldest = next(iter(self._passwords))
             del self._passwords[oldest]
             self._ports.leave(oldest)
-        if self._dark:  # what came back does so by the new credentials only
+        if self.dark:  # what came back does so by the new credentials only
             for ufrag in list(self._passwords)[:-1]:
                 del self._passwords[ufrag]
                 self._ports.leave(ufrag)
-            self._dark = False
+            self.dark = False
 
     def darken(self) -> None:
         """Lose every datagram in both directions, as when the network went. An ICE restart ends it."""
-        self._dark = True
+        self.dark = True
 
     def close(self) -> None:
         """Forget the peer: its datagrams are strangers' from here on."""
@@ -72,17 +72,17 @@ class IceAgent:
 
     def send(self, data: bytes) -> None:
         """Send one datagram to the peer; lost while there is no address."""
-        if self.address is not None and not self._dark:
+        if self.address is not None and not self.dark:
             self._ports.send(data, self.address)
 
     def received(self, data: bytes) -> None:
-        if not self._dark:
+        if not self.dark:
             self._path.received(data)
 
     def checked(self, message: stun.Message, ufrag: str, address: Address) -> bytes | None:
         """The answer to a connectivity check; None when it does not come from the peer, or the network is gone."""
         password = self._passwords.get(ufrag)
-        if self._dark or password is None or not message.check_message_integrity(password.encode()):
+        if self.dark or password is None or not message.check_message_integrity(password.encode()):
             return None
         # The controlling side chooses by USE-CANDIDATE; before it has, any address that it checks from will do.
         if self.address is None or ("USE-CANDIDATE" in message.attributes and self.address != address):

@@ -31,6 +31,8 @@ class Negotiation:
         self._published: set[str] = set()  # sections that it published by; they carry nothing the other way
         self._asked = {"audio": 0, "video": 0}  # sections that it was asked for and has not offered yet
         self._sections: list[sdp.Section] = []  # of our own offer, where there are two connections
+        self._free: dict[str, str] = {}  # of those, the kinds of the ones that the participant knows to carry nothing
+        self._resting: frozenset[str] = frozenset()  # those that our last offer says carry nothing
         self._offered = False  # an offer of ours is not answered yet
         self._due = False  # and another is to follow it
 
@@ -119,6 +121,7 @@ class Negotiation:
         theirs = sdp.read(answer.sdp)
         me.subscriber.describe(theirs)
         self._offered = False
+        self._free = {s.mid: s.kind for s in self._sections if s.mid in self._resting}
         types = {s.mid: s.payload_type for s in theirs.sections}
         for outlet in list(me.outlets.values()):
             if outlet.mid is not None and types.get(outlet.mid):
@@ -135,28 +138,35 @@ class Negotiation:
             self._offer()
 
     def dropped(self, outlet: Outlet) -> None:
-        """Give back the section of an outlet that is no more."""
+        """Give back the section of an outlet that is no more.
+
+        One connection: the participant's next offer does. Two: ours must say so first. What carries another track
+        without having been silent in between is not noticed by SDKs.
+        """
         for section in self._sections:
             if section.mid == outlet.mid:
                 section.direction = "inactive"
+                self._offer()
 
     def _offer(self) -> None:
+        me = self._participant
+        if me.closed:
+            return
         if self._offered:
             self._due = True
             return
-        me = self._participant
-        taken = {o.mid for o in me.outlets.values()}
         for outlet in me.outlets.values():
             if outlet.mid is None:
-                free = next((s.mid for s in self._sections if s.kind == outlet.kind and s.mid not in taken), None)
+                free = next((mid for mid, kind in self._free.items() if kind == outlet.kind), None)
                 outlet.mid = free if free is not None else str(len(self._sections))
-                taken.add(outlet.mid)
                 section = outlet.section(outlet.mid)
                 if free is None:
                     self._sections.append(section)
                 else:
+                    del self._free[free]
                     self._sections[int(free)] = section
         self._offered = True
+        self._resting = frozenset(s.mid for s in self._sections if s.direction == "inactive" and s.kind != _CHANNELS)
         text = sdp.offer(self._sections, me.subscriber.agent, me.subscriber.dtls, me.subscriber.place)
         me.send(rtc.SignalResponse(offer=rtc.SessionDescription(type="offer", sdp=text)))
 

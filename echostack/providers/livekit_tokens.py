@@ -59,7 +59,7 @@ def verify(token: str, key: str, secret: str) -> Grants:
     """The grants of a token. Refused, with LiveKit's own words, where it is not of this key, forged or expired."""
     try:
         unverified = jwt.decode(token, options={"verify_signature": False})
-    except jwt.PyJWTError:
+    except (jwt.PyJWTError, UnicodeError):  # a header may hold bytes that are no text
         raise Refused(401, "invalid authorization token") from None
     if unverified.get("iss") != key:
         raise Refused(401, "invalid API key")
