@@ -141,7 +141,7 @@ class ChatAgent:
 
     def _greeting(self) -> Iterator[AgentMessagePartial | AgentMessage]:
         utterance = self._utterance()
-        utterance.feed(self._settings.greeting)
+        yield from utterance.feed(self._settings.greeting)
         yield from utterance.end()
 
     async def _answer(self, *, results: bool) -> AsyncGenerator[Output, None]:
