@@ -109,8 +109,8 @@ class StreamChoice(StreamDriver):
 
     What the failed member had taken since the event that its last answer names as its cause, up to ``HELD`` events,
     goes to the next one first, so that no word in progress is lost; what it had not yet been handed of its own
-    predecessor's goes after that. A partial is no such answer: the final one is still to come. Nor is what it used. The oldest of more than ``HELD`` are given up and
-    counted (``unheld``), as dead letters when they may not be lost.
+    predecessor's goes after that. A partial is no such answer: the final one is still to come. Nor is what it used. The
+    oldest of more than ``HELD`` are given up and counted (``unheld``), as dead letters when they may not be lost.
 
     An earlier member that has rested for its ``cooldown`` is probed between two turns: when the present one has just
     answered for good with nothing else in hand, it is handed no more, may end what it says for
@@ -197,9 +197,7 @@ class StreamChoice(StreamDriver):
         if member.breaker.worked():
             self.failures.recovered(member.node.id, self._last)
         payload = answer.payload if isinstance(answer, Out) else answer
-        if isinstance(payload, Usage) or (
-            isinstance(payload, Payload) and payload.__kind__.name.endswith(".partial")
-        ):
+        if isinstance(payload, Usage) or (isinstance(payload, Payload) and payload.__kind__.name.endswith(".partial")):
             return
         self._release(answer.cause if isinstance(answer, Out) else None)
         if getattr(payload, "final", True):
@@ -209,8 +207,8 @@ class StreamChoice(StreamDriver):
                 self.leave(HANDOVER_DEADLINE)
 
     def _release(self, cause: Event | None) -> None:
-        """Forget what has been answered: everything up to ``cause``, or everything when the answer names none. What came
-        after it has only begun to be heard."""
+        """Forget what has been answered: everything up to ``cause``, or everything when the answer names none. What
+        came after it has only begun to be heard."""
         while self._held and (cause is None or self._held[0].seq <= cause.seq):
             self._held.popleft()
 
