@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, get_args
 
 from pydantic import BaseModel, SecretBytes, SecretStr
@@ -63,7 +64,8 @@ def open_fields(model: type[BaseModel], data: Any) -> Iterator[EnvField]:
     A nested model that ``data`` leaves out is looked into, unless it may be left out as a whole (its default is
     None): then nothing in it is wanted.
     """
-    yield from _open(model, data if isinstance(data, Mapping) else {}, (), True)
+    if _marked(model):
+        yield from _open(model, data if isinstance(data, Mapping) else {}, (), True)
 
 
 def filled(data: Any, values: Mapping[Path, str], model: type[BaseModel]) -> Any:
@@ -108,6 +110,15 @@ def settings_schema(model: type[BaseModel]) -> dict[str, Any]:
         else:
             part.pop("required", None)
     return schema
+
+
+@cache
+def _marked(model: type[BaseModel]) -> bool:
+    """Whether a field of ``model``, or of a model in it, has a variable: asked for every simulated node."""
+    inner = [_model_in(field.annotation) for field in model.model_fields.values()]
+    return any(map(variable_of, model.model_fields.values())) or any(
+        _marked(found) for found in inner if found is not None and found is not model
+    )
 
 
 def _open(model: type[BaseModel], data: Mapping[str, Any], path: Path, wanted: bool) -> Iterator[EnvField]:

@@ -288,12 +288,12 @@ class SinkDriver(Driver):
         if not self.core.epochs.current(event):
             self.counters.stale += 1
             return
-        self.counters.received += 1
         try:
             self.target.take(event.payload)
         except Exception as error:
             self.failures.given_up(self.id, error, event)
             return
+        self.counters.received += 1
         self.core.engine_emit("egress", self.node.source, event.payload, event, self.id)
 
     async def _pace(self) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from echostack.cli.call_lines import CallLine, CallLines
-from echostack.cli.call_screen import CallScreen, figures, whole
-from echostack.runtime.stats import NodeCounters, QueueStats, Stats, node_stats
+from echostack.cli.call_screen import CallScreen, beside, figures, whole
+from echostack.runtime.stats import NodeCounters, QueueStats, Stats, UsageStats, node_stats
 
 
 def stats(**changed: Any) -> Stats:
@@ -60,3 +60,23 @@ def test_in_a_pipe_every_line_is_printed_once_and_nothing_is_redrawn() -> None:
             [CallLine(1.5, "caller", "when do", "partial"), CallLine(2.0, "caller", "When do you open?", "said")]
         )
     assert out.getvalue() == "    1.50  caller  when do\n    2.00  caller  When do you open?\n"
+
+
+def test_late_replies_and_what_was_used_have_a_line_each_and_only_then() -> None:
+    assert beside(stats()) == []
+    late = stats(budget_ms=450.0, budget_exceeded=2, budget_slowest={"endpointing": 1, "piper.tts": 2})
+    assert [str(line) for line in beside(late)] == [
+        "over the budget of 450 ms: 2 of 3 replies; most of the time took piper.tts 2 times, endpointing 1 time"
+    ]
+    counted = stats(
+        usage=(
+            UsageStats("claude.agent", "claude-x", 2, 1204, 85, 1000, 100),
+            UsageStats("elevenlabs.tts", "", 3, characters=321),
+            UsageStats("deepgram.stt", "nova-3", 1, audio_seconds=12.34),
+            UsageStats("idle.agent", "", 1),
+        )
+    )
+    assert [str(line) for line in beside(counted)] == [
+        "used: claude.agent (claude-x): 1,204 tokens in (1,000 cached, 100 written to the cache), 85 out; "
+        "elevenlabs.tts: 321 characters; deepgram.stt (nova-3): 12.3 s of audio; idle.agent: nothing"
+    ]

@@ -111,6 +111,9 @@ def _judged(edge: PlanEdge, evidence: Evidence, forwarding: set[str]) -> bool:
         return False
     if edge.enters or evidence.plan.nodes[edge.source].choice:
         return False  # what enters a scope may be refused there
+    spec = evidence.plan.nodes[edge.target].spec
+    if spec is not None and spec.form is Form.SINK:
+        return False  # what is no audio passes its queue
     return not any(p.__kind__.audio for p in edge.payloads)
 
 
@@ -133,6 +136,9 @@ def nodes_take_what_they_were_given(evidence: Evidence) -> Iterator[Failure]:
     for lane in evidence.witness.lanes:
         target = targets.get(lane.edge) or lane.edge.removeprefix("emit -> ").removesuffix(" (control)")
         taken[target] += lane.taken
+    for event in evidence.outcome.events:
+        if event.name.startswith("egress.") and not event.payload.__kind__.audio:
+            taken[event.node] += 1  # what a far end takes besides audio does not wait in its queue
     for name, node in evidence.plan.nodes.items():
         counts = stats.nodes.get(name)
         if counts is None or node.fused or node.choice or node.members or node.spec is None:
