@@ -12,7 +12,7 @@ import base64
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -216,18 +216,19 @@ class Connection:
         ws, self._ws = self._ws, None
         self._fail(ConnectorFailure(f"{NAME}: the connection was closed"))
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            await task.__aexit__(None, None, None)
-        if ws is None:
-            return
         try:
-            with suppress(Exception):  # parting words: what is wrong with them is of no use to anyone
-                async with self.clock.timeout(_LAST_SECONDS):
-                    while self._outbox:
-                        await ws.send(_encode(self._outbox.popleft()))
-                    await ws.close()
+            async with AsyncExitStack() as stack:  # ends each, also when the closing itself is cancelled
+                for task in reversed(tasks):
+                    stack.push_async_exit(task.__aexit__)
+            if ws is not None:
+                with suppress(Exception):  # parting words: what is wrong with them is of no use to anyone
+                    async with self.clock.timeout(_LAST_SECONDS):
+                        while self._outbox:
+                            await ws.send(_encode(self._outbox.popleft()))
+                        await ws.close()
         finally:
-            ws.transport.abort()
+            if ws is not None:
+                ws.transport.abort()
 
     # -- channels ----------------------------------------------------------------------------------------------
 

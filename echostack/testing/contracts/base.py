@@ -70,6 +70,8 @@ class ConnectorContract:
     """Its settings, as a file would write them."""
     environment: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Environment variables for its settings, over those of the far end."""
+    any_key: ClassVar[bool] = True
+    """Whether the far end takes any key, so that the suite can give one that must be seen nowhere."""
     patience: ClassVar[float] = 5.0
     """Seconds that an answer, a failure or a cleanup may take."""
     real_time: ClassVar[bool] = False
@@ -103,7 +105,7 @@ class ConnectorContract:
     def stage(self, compute: Compute) -> Stage:
         """What a case plays on."""
         far = self.make_far_end()
-        return Stage(self.spec(), self.settings, self.environment, compute, far, self.patience)
+        return Stage(self.spec(), self.settings, self.environment, compute, far, self.patience, any_key=self.any_key)
 
     def perform(self, body: Body, given: Mapping[str, Any]) -> None:
         """Run one case."""

@@ -24,14 +24,16 @@ SECRET = "sk-contract-0c5e3cd1f0d94"
 _ANY_KEY = "local"
 
 
-def settings_of(spec: ConnectorSpec, given: Mapping[str, Any], environment: Mapping[str, str]) -> ConnectorSettings:
+def settings_of(
+    spec: ConnectorSpec, given: Mapping[str, Any], environment: Mapping[str, str], *, any_key: bool = True
+) -> ConnectorSettings:
     """The connector's settings as a session makes them: what the file gives, and the rest from ``environment``. A
-    secret for which the far end takes any value is ``SECRET``."""
+    secret for which the far end takes any value (``any_key``) is ``SECRET``."""
     values = {}
     for field in open_fields(spec.settings, dict(given)):
         value = environment.get(field.variable, "")
         if value:
-            values[field.path] = SECRET if field.secret and value == _ANY_KEY else value
+            values[field.path] = SECRET if any_key and field.secret and value == _ANY_KEY else value
     return spec.settings.model_validate(filled(dict(given), values, spec.settings))
 
 

@@ -28,10 +28,13 @@ class Stage:
         compute: Compute,
         far: FarEnd | None,
         patience: float,
+        *,
+        any_key: bool = True,
     ) -> None:
         self.spec, self.far, self.patience = spec, far, patience
         self.clock = LoopClock()
         self._given, self._environment, self._compute = dict(given), dict(environment), compute
+        self._any_key = any_key
         self._rigs: list[Rig] = []
         self._left: Left | None = None
         self.shared: dict[str, Any] = {}
@@ -77,7 +80,7 @@ class Stage:
     def make(self, node: str = "", **settings: Any) -> Rig:
         """A connector that is not open yet, with ``settings`` over those of the suite."""
         environment = {**(self.far.environment if self.far is not None else {}), **self._environment}
-        made = settings_of(self.spec, {**self._given, **settings}, environment)
+        made = settings_of(self.spec, {**self._given, **settings}, environment, any_key=self._any_key)
         rig = Rig(self.spec, made, self.clock, self._compute, node=node, shared=self.shared)
         self._rigs.append(rig)
         return rig

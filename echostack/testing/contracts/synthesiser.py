@@ -250,12 +250,17 @@ class SynthesiserContract(ConnectorContract):
     @pytest.mark.parametrize("kind", list(FaultKind), ids=str)
     async def test_it_survives_the_faults_of_its_provider(self, stage: Stage, kind: FaultKind, after: int) -> None:
         """The whole utterance or one failure that says what to do, never a hang; and the next utterance is whole."""
-        rig = await stage.connector(**(self.half_open_settings if kind is FaultKind.HALF_OPEN else {}))
+        rig = stage.make(**(self.half_open_settings if kind is FaultKind.HALF_OPEN else {}))
         left = Left()
         stage.far_end.faults.add(Fault(kind, seconds=1.0 if kind is FaultKind.RATE_LIMITED else 0.05, after=after))
         told: list[Payload] = []
 
+        opened = False
+
         async def talk() -> None:
+            nonlocal opened
+            await rig.open()
+            opened = True
             for piece in pieces(HOURS, "m-1"):
                 async with aclosing(rig.stream(piece)) as answers:
                     async for one in answers:
@@ -269,7 +274,7 @@ class SynthesiserContract(ConnectorContract):
                 self.hold_order(rig, speech_in(told), "m-1", " ".join(HOURS))
             self.hold_fault(kind, failure)
         stage.far_end.faults.clear()
-        await self.speak(stage, rig, PLACE, "m-2")
+        await self.speak(stage, rig if opened else await stage.connector(), PLACE, "m-2")
         await stage.close()
         await left.nothing(self.patience, f"the fault {kind}")
 
