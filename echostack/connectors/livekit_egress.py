@@ -150,13 +150,11 @@ class LiveKitEgress(RoomListener, AudioSink):
 
         self._track = rtc.LocalAudioTrack.create_audio_track(self._settings.track_name, self._source.open())
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        publishing = asyncio.get_running_loop().create_task(
+            room.sdk.local_participant.publish_track(self._track, options), name=f"{self._context.node} publish"
+        )
         try:
-            async with self._clock.timeout(_PUBLISH_SECONDS):
-                self._publication = await room.sdk.local_participant.publish_track(self._track, options)
-        except TimeoutError:
-            raise ConnectorFailure(
-                f"{self._context.node}: {room.place} did not take the agent's track within {_PUBLISH_SECONDS:g} s"
-            ) from None
+            self._publication = await self._published(room, publishing)
         except PublishTrackError as error:
             raise ConnectorFailure(
                 f"{self._context.node}: {room.place} does not take the agent's track: {room.says(error.message)}; the "
@@ -169,6 +167,26 @@ class LiveKitEgress(RoomListener, AudioSink):
             loop.create_task(self._source.run(), name=f"{self._context.node} voice"),
             loop.create_task(self._outbox.run(room), name=f"{self._context.node} data"),
         ]
+
+    async def _published(
+        self, room: LiveKitRoom, publishing: asyncio.Task[rtc.LocalTrackPublication]
+    ) -> rtc.LocalTrackPublication:
+        """Wait for what the SDK has begun. It cannot be called off, so a cancelled wait goes on for a moment."""
+        try:
+            await asyncio.wait([publishing], timeout=_PUBLISH_SECONDS)
+        except asyncio.CancelledError:
+            await asyncio.wait([publishing], timeout=_STOP_SECONDS)
+            if publishing.done() and not publishing.cancelled() and publishing.exception() is None:
+                self._publication = publishing.result()
+            publishing.cancel()
+            raise
+        if not publishing.done():
+            publishing.cancel()
+            await asyncio.wait([publishing])
+            raise ConnectorFailure(
+                f"{self._context.node}: {room.place} did not take the agent's track within {_PUBLISH_SECONDS:g} s"
+            )
+        return publishing.result()
 
     def _gone(self, ending: Ending, samples: int) -> None:
         self.unheard += samples

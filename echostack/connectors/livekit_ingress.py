@@ -98,6 +98,8 @@ class LiveKitIngress(RoomListener):
         self._ears = Ears(context.clock, settings.rate, self._wake.set)
         self._mixer = Mixer(settings.rate * settings.frame_ms // 1000, settings.frame_ms / 1000)
         self._cleaners: dict[str, Cleaner] = {}
+        self._present: dict[str, rtc.RemoteParticipant] = {}
+        self._down = False  # the connection is lost and may come back
         self._ending: Ending | None = None
         self._heard_at: float | None = None  # up to when there has been audio, once there was any
         self._patience = _GAP
@@ -144,6 +146,8 @@ class LiveKitIngress(RoomListener):
 
     async def close(self) -> None:
         await self._stop_listening()
+        self._tracks.clear()
+        self._present.clear()
         if self._room is not None:
             await self._room.leave(self)
         lost = {"frames": self._mixer.dropped, "messages": self.lost_messages, "refused": self.refused_messages}
@@ -248,10 +252,16 @@ class LiveKitIngress(RoomListener):
     # -- what the room tells -----------------------------------------------------------------------------------
 
     def joined(self, participant_: rtc.RemoteParticipant) -> None:
+        new = participant_.identity not in self._present
+        self._present[participant_.identity] = participant_
         self._attendance.joined(participant_.identity, agent=_is_agent(participant_))
-        self._say(participant(JOINED, participant_))
+        if new:
+            self._say(participant(JOINED, participant_))
 
     def left(self, participant_: rtc.RemoteParticipant) -> None:
+        if self._down:
+            return  # the SDK begins anew with an empty room; who is really gone shows when it is back
+        self._present.pop(participant_.identity, None)
         self._attendance.left(participant_.identity, self._clock.now(), final=_is_gone(participant_))
         self._say(participant(LEFT, participant_))
 
@@ -285,10 +295,16 @@ class LiveKitIngress(RoomListener):
             self._say(Dtmf(dtmf.digit))
 
     def reconnecting(self) -> None:
-        self._say(Data(RECONNECTING))
+        if not self._down:
+            self._down = True
+            self._say(Data(RECONNECTING))
 
     def reconnected(self) -> None:
+        self._down = False
         self._say(Data(RECONNECTED))
+        for identity, who in list(self._present.items()):
+            if self._room_participant(identity) is None:
+                self.left(who)
 
     def ended(self, ending: Ending) -> None:
         self._ending = ending

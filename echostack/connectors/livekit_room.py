@@ -24,7 +24,6 @@ _ABANDON_SECONDS: Final = 2.0
 
 # Why the server or the other side ended it, when that is how calls end (participant_pb2.DisconnectReason).
 _REGULAR: Final = {
-    "CLIENT_INITIATED": "the room was left",
     "PARTICIPANT_REMOVED": "the agent was removed from the room",
     "ROOM_DELETED": "the room was deleted",
     "ROOM_CLOSED": "the room was closed",

@@ -13,12 +13,12 @@ from collections import deque
 from typing import Final
 
 TICK: Final = 0.01
-_KEPT: Final = 32  # confirmations that the phase is found from: more than half a second of speech
+_KEPT: Final = 8  # confirmations that the phase is found from: a few tenths of a second of speech
 _FORGET: Final = 10.0  # seconds after which the ticks may have drifted from where they were
 _EARLY: Final = 1e-4  # how much earlier than known a tick may turn out to be; everything else is our own lateness
 _DRIFT: Final = 1e-4  # seconds a second: more than the ticks drift against the clock
 _LANDING: Final = 0.001  # what it may take until audio given has reached the buffer
-_LATE: Final = 3e-4  # what the thread may take from its tick until the buffer has changed
+_LATE: Final = 5e-4  # what the thread may take from its tick until the buffer has changed
 _HAIR: Final = 1e-6
 
 
@@ -67,7 +67,7 @@ class Ticks:
             self._learn(now)  # only a tick can have confirmed it
         self.advance(now)
         if len(self._blocks) > self._kept:
-            self._counted = max(self._counted, self._tick_before(now))
+            self._counted = max(self._counted, self._tick_before(now + _LANDING / 2))
         while len(self._blocks) > self._kept:
             self.played += self._blocks.popleft()
 
