@@ -29,6 +29,7 @@ _NET_0001: Final = (
     "Deepgram did not receive audio data or a text message within the timeout window. See https://dpgr.am/net0001"
 )
 _CLOSED: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
+_STOP_SECONDS: Final = 1.0
 _AUDIO_NOTED_EVERY: Final = 1.0  # seconds of audio between two sightings of it
 
 
@@ -61,6 +62,8 @@ class DeepgramServer(ProviderServer):
         self._recognise = recognise or self._embedded()
         self._interim_every, self._longest, self._idle_seconds = interim_every, longest, idle_seconds
         self._connections: dict[int, asyncio.Transport] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         return (
@@ -79,6 +82,12 @@ class DeepgramServer(ProviderServer):
             transport.abort()
 
     async def stop(self) -> None:
+        self.break_connections()
+        try:
+            async with self.clock.timeout(_STOP_SECONDS):
+                await self._idle.wait()
+        except TimeoutError:
+            self.seen.note(0, "late")  # what does not end by itself is cancelled below
         await super().stop()
         if self._compute is not None:
             self._compute.close()
@@ -139,6 +148,7 @@ class DeepgramServer(ProviderServer):
         socket.headers["dg-request-id"] = _request_id(exchange)
         await socket.prepare(request)
         self.open += 1
+        self._idle.clear()
         if request.transport is not None:
             self._connections[exchange] = request.transport
         try:
@@ -150,6 +160,8 @@ class DeepgramServer(ProviderServer):
         finally:
             self.open -= 1
             self._connections.pop(exchange, None)
+            if not self.open:
+                self._idle.set()
         return socket
 
     async def _converse(

@@ -256,8 +256,7 @@ async def test_a_server_that_takes_the_connection_and_says_nothing_is_given_up()
     listener = await asyncio.start_server(mute, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
     async with listener, Call(None, base_url=f"http://127.0.0.1:{port}", connect_s=0.2, outage_s=0.3) as call:
-        async with call.clock.timeout(3.0):
-            await call.over.wait()
+        await call.until(call.over.is_set, 3.0)
     assert f"deepgram.stt: 127.0.0.1:{port} did not answer within 0.2 s" in str(call.failure)
 
 
@@ -271,6 +270,5 @@ async def test_what_answers_is_no_deepgram() -> None:
     listener = await asyncio.start_server(web, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
     async with listener, Call(None, base_url=f"http://127.0.0.1:{port}", outage_s=0.1) as call:
-        async with call.clock.timeout(3.0):
-            await call.over.wait()
+        await call.until(call.over.is_set, 3.0)
     assert str(call.failure) == (f"deepgram.stt: 127.0.0.1:{port} refuses the connection (200)")
