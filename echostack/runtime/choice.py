@@ -199,14 +199,14 @@ class StreamChoice(StreamDriver):
         payload = answer.payload if isinstance(answer, Out) else answer
         if isinstance(payload, Usage) or (isinstance(payload, Payload) and payload.__kind__.name.endswith(".partial")):
             return
-        self._release(answer.cause if isinstance(answer, Out) else None)
+        self._let_go(answer.cause if isinstance(answer, Out) else None)
         if getattr(payload, "final", True):
             self._open_turns = max(0, self._open_turns - 1)
             if self._open_turns == 0 and not self.inbox.closed and self._rested(member) and self.view is not None:
                 self._leaving = True
                 self.leave(HANDOVER_DEADLINE)
 
-    def _release(self, cause: Event | None) -> None:
+    def _let_go(self, cause: Event | None) -> None:
         """Forget what has been answered: everything up to ``cause``, or everything when the answer names none. What
         came after it has only begun to be heard."""
         while self._held and (cause is None or self._held[0].seq <= cause.seq):
