@@ -109,7 +109,8 @@ class Failures:
             return ConnectorFailure(
                 f"{self._node}: {self._place} is down or overloaded ({status}){said}", retry_after=wait
             )
-        if code == "context_length_exceeded" or "exceed_context_size" in said or "context length" in said:
+        kind = getattr(error, "type", None) or ""
+        if code == "context_length_exceeded" or kind == "exceed_context_size_error" or "context length" in said:
             return self._final(
                 f"the conversation is longer than {self._model!r} can read ({status}): lower history_turns or "
                 "history_characters, or shorten system"
