@@ -172,6 +172,8 @@ class ConnectorSpec:
             "forwards": [f"processing.*.{k.name}" for k in self.forwarded_kinds],
             "effect": self.effect,
             "network": self.network,
+            "attempts": self.attempts,
+            "timeout": self.timeout or None,
             "latency_ms": {"p50": self.latency.p50, "p95": self.latency.p95},
             "packages": list(self.packages),
             "extra": self.extra,

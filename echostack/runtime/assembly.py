@@ -77,8 +77,9 @@ class Assembly:
         fused = {n.id: self._fused(n) for n in plan.nodes.values() if n.fused}
         enter, hooks = self.dialogue.enter, self.dialogue.hooks()
         parts = Parts(
-            fused, self.inboxes, self.lanes, enter, self.failures.given_up, hooks, self.dialogue.keepers, self._beside()
-        )
+            fused, self.inboxes, self.lanes, enter, self.failures.given_up, hooks, self.dialogue.keepers,
+            self._beside(), self.failures.answer_call,
+        )  # fmt: skip
         self.wiring = Wiring(core, plan, parts)
         self.dialogue.connect(self.wiring.deliver)
         self.failures.deliver = self._answer_for

@@ -65,12 +65,14 @@ class Failures:
         tool is told that nothing comes of it."""
         plain = plain_payload(cause.payload)
         self._emit(node, DeadLetter(*self._about(node, error, cause, attempt), plain), cause)
-        if isinstance(cause.payload, ToolCall):
-            self._answer_call(node, error, cause.payload, cause, doubtful)
+        self.answer_call(node, error, cause, doubtful=doubtful)
 
-    def _answer_call(self, node: str, error: BaseException, call: ToolCall, cause: Event, doubtful: bool) -> None:
-        """The result of a call that ``node`` gave up, so that no model waits for one for ever; none for a turn that is
-        over: nobody waits there."""
+    def answer_call(self, node: str, error: BaseException, cause: Event, *, doubtful: bool = False) -> None:
+        """The result of a tool call that ``node`` never answers, so that no model waits for one for ever; none for a
+        turn that is over: nobody waits there. Nothing, for anything but a call to a node that answers calls."""
+        call = cause.payload
+        if not isinstance(call, ToolCall):
+            return
         known = self._nodes.get(node)
         maker = self._nodes.get(known.members[0]) if known is not None and known.members else known
         if maker is None or maker.spec is None or ToolResult not in maker.spec.produces or self.deliver is None:

@@ -41,7 +41,7 @@ class Route:
 class Parts:
     """What the wiring connects. ``enter`` stamps an event for a scope, or refuses it (None). ``turns``: the keepers
     that decide, for a recogniser's output, what of it is a whole turn. ``beside``: by audio egress that takes more than
-    audio, what takes the rest, without a queue."""
+    audio, what takes the rest, without a queue. ``refused`` is told of a node whose full queue lost it an event."""
 
     fused: Mapping[str, FusedNode]
     inboxes: Mapping[str, Inbox]
@@ -51,6 +51,7 @@ class Parts:
     hooks: Mapping[str, Mapping[type[Payload], Sequence[Observer]]] = field(default_factory=dict)
     turns: Mapping[str, TurnKeeper] = field(default_factory=dict)
     beside: Mapping[str, Observer] = field(default_factory=dict)
+    refused: Fail | None = None
 
 
 @dataclass(slots=True)

@@ -259,6 +259,8 @@ class Wiring:
                     put(lane, event)
                 except QueueOverflow as error:
                     parts.fail(edge.source, error, event)
+                    if parts.refused is not None:
+                        parts.refused(edge.target, error, event)
         else:
             entry_of, entries = self._entry, self._entries
             target = edge.target

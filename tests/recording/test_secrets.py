@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import SecretStr
 
 import echostack.api as echostack
 from echostack.core.payloads import AgentMessage, Data, ExceptionFailure, Text
 from echostack.recording import Recording
-from echostack.registry import ConnectorSettings, Registry, connector
+from echostack.registry import ConnectorSettings, Env, Registry, connector
 from tests.recording.helpers import events_of, everything, made_up, view_of
 from tests.runtime.cast import registry
 
@@ -88,6 +88,26 @@ def test_a_masked_file_still_reads_line_for_line(tmp_path: Path) -> None:
     assert [where(copy, text) for text in kept] == [where(GRAPH, text) for text in kept]
     graph = echostack.load(recording.graph)
     assert set(graph.nodes) == set(view.plan.checked.graph.nodes)
+
+
+class Gate(ConnectorSettings):
+    """What opens it, from the environment."""
+
+    key: Annotated[SecretStr, Env("GATE_KEY")]
+
+
+@connector("acme.gate")
+def gate(text: Text, settings: Gate) -> AgentMessage:
+    """Answers behind a gate."""
+    return AgentMessage("open")
+
+
+def test_a_secret_that_nobody_wrote_is_not_recorded(tmp_path: Path) -> None:
+    text = "pipeline:\n  - ingress.line.audio_frame -> ear.stt -> acme.gate\nbarge_in: off\n"
+    view = view_of(text, known=registry(gate), env={"GATE_KEY": "s3cret-env"})
+    recording = made_up(tmp_path / "call.rec", events_of([Data("leak", {"said": "s3cret-env"})]), view=view)
+    assert b"s3cret" not in everything(tmp_path / "call.rec")
+    assert {n.id: n.settings for n in recording.header.nodes}["acme.gate"] == {}
 
 
 def where(text: str, part: str) -> int:

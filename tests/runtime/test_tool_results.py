@@ -155,3 +155,22 @@ barge_in: {on: processing.ear.speech_started}
     slow = tool(ConnectorFailure("too late", retryable=False), acts=True)
     over = play([(1.0, "say:one"), (1.05, "say:two")], Asks, slow, graph=graph)
     assert [(t, r.id) for t, r in results(over)] == [(1.2, "call-two")]
+
+
+def test_a_call_that_its_full_queue_refused_is_answered_for() -> None:
+    @connector("acme.model")
+    def twice(text: Text) -> list[ToolCall]:
+        return [ToolCall("book", f"call-{n}") for n in range(3)]
+
+    graph = hears(
+        "ear.stt -> acme.model", "acme.model -> acme.tool: {queue: 1, overflow: error}", "acme.tool -> acme.reader",
+        connectors="{}",
+    )  # fmt: skip
+
+    @connector("acme.tool")
+    class Tool:
+        async def __call__(self, call: ToolCall) -> ToolResult:
+            return ToolResult(call.name, call.id, "done")
+
+    over = play([(1.0, "say:one")], twice, Tool, Reader, graph=graph)
+    assert {r.id: bool(r.error) for _, r in results(over)} == {"call-0": False, "call-1": True, "call-2": True}

@@ -91,6 +91,10 @@ def page(spec: ConnectorSpec) -> None:
         facts.add_row("passes on", "\n".join(manifest["forwards"]))
     facts.add_row("runs as", FORMS[spec.form.value])
     facts.add_row("latency", f"p50 {spec.latency.p50:g} ms, p95 {spec.latency.p95:g} ms")
+    if spec.attempts > 1 or spec.timeout:
+        parts = [f"{spec.attempts} attempts" if spec.attempts > 1 else "one attempt"]
+        parts += [f"{spec.timeout:g} s for an answer"] if spec.timeout else []
+        facts.add_row("policy", f"{', '.join(parts)}; `attempts:` and `timeout:` in a file go before that")
     if spec.effect:
         facts.add_row("effect", "acts on the outside world: only for a turn that stands, once for each key")
     if spec.network:
