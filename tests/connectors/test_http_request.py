@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from echostack.connectors.http_call import retry_after, where
 from echostack.connectors.http_request import HttpRequest, HttpSettings
 from echostack.core.errors import ConnectorFailure, InDoubt
-from echostack.core.payloads import Data, HttpResponse, Intent, Text
+from echostack.core.payloads import Data, HttpResponse, Intent, Text, ToolCall, ToolResult
 from echostack.registry.declare import spec_of
 from echostack.runtime.failures import retryable
 from tests.connectors.harness import FakeClock, FakeContext
@@ -63,6 +63,20 @@ async def test_posts_the_whole_payload_as_json_with_the_key_of_the_effect() -> N
     }  # fmt: skip
     assert seen.headers["idempotency-key"] == "call/0/0"
     assert seen.headers["content-type"] == "application/json"
+
+
+async def test_a_models_call_is_answered_with_its_result() -> None:
+    async with serving() as server:
+        async with calling(server, json={"people": "{arguments.people}"}) as caller:
+            server.then(reply(201, b'{"id": 7}'))
+            booked = await caller(ToolCall("book", "c1", {"people": 4}))
+            server.then(reply(200, b"plain words", "text/plain"))
+            worded = await caller(ToolCall("book", "c2", {"people": 5}))
+            nobody = await caller(ToolCall("book", "", {"people": 6}))
+    assert booked == ToolResult("book", "c1", {"id": 7})
+    assert worded == ToolResult("book", "c2", "plain words")
+    assert isinstance(nobody, HttpResponse)
+    assert [s.json for s in server.seen] == [{"people": 4}, {"people": 5}, {"people": 6}]
 
 
 async def test_templates_fill_url_params_headers_and_body() -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from echostack.connectors.knowledge_search import KnowledgeSearch, KnowledgeSettings, paragraphs
 from echostack.core.errors import ConnectorFailure
-from echostack.core.payloads import Documents, Text
+from echostack.core.payloads import Documents, Text, ToolCall, ToolResult
 from tests.connectors.harness import FakeContext
 
 
@@ -67,3 +67,15 @@ def test_long_paragraphs_are_cut_at_spaces() -> None:
     assert all(len(p) <= 1200 for p in pieces)
     assert " ".join(pieces).split() == ["word"] * 1000
     assert "".join(paragraphs("x" * 3000)) == "x" * 3000
+
+
+async def test_a_models_call_is_answered_with_its_result() -> None:
+    connector = KnowledgeSearch(KnowledgeSettings.model_validate({"passages": PASSAGES}), FakeContext())
+    named = await connector(ToolCall("look_up", "c1", {"query": "why is the light red", "lang": "router"}))
+    assert isinstance(named, ToolResult)
+    assert (named.name, named.id, named.error) == ("look_up", "c1", "")
+    assert [p["text"] for p in named.result["passages"]] == ["A red light means no signal."]
+    other = await connector(ToolCall("look_up", "c2", {"about": "red light", "number": 3}))
+    assert isinstance(other, ToolResult)
+    assert len(other.result["passages"]) == 1
+    assert await connector(ToolCall("look_up", "c3")) == ToolResult("look_up", "c3", {"passages": []})
