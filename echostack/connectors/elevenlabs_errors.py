@@ -76,6 +76,8 @@ def refused(
         what = f"the key is not taken: {at}{because}: set ELEVENLABS_API_KEY to a valid key"
     elif code in _BUSY or code in _CONNECTION or status >= 500 or status in (408, 409, 425):
         return ConnectorFailure(f"{NAME}: {at}{because}", retry_after=retry_after)
+    elif 300 <= status < 400:
+        what = f"{at}, a redirect, which is not followed with a key: set base_url to the new address"
     else:
         what = f"the request was refused: {at}{because}"
     return ConnectorFailure(f"{NAME}: {what}", retryable=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -186,13 +187,17 @@ class Connection:
         from websockets.asyncio.client import connect
         from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 
+        class Connect(connect):
+            def process_redirect(self, exc: Exception) -> Exception:
+                return exc  # another host would be given the key
+
         line, asked = self._line, self._line.asked
         try:
             async with self.clock.timeout(line.connect_s):
-                self._ws = await connect(
+                self._ws = await Connect(
                     line.url, additional_headers=dict(line.headers), user_agent_header="echostack", compression=None,
                     max_size=_MESSAGE_BYTES, max_queue=_MESSAGES, ping_interval=None, close_timeout=_LAST_SECONDS,
-                    open_timeout=None,
+                    open_timeout=None, proxy=None, logger=_silent(),
                 )  # fmt: skip
         except TimeoutError:
             raise ConnectorFailure(
@@ -406,6 +411,13 @@ class Connection:
         reason = " ".join(self._line.asked.redact(close.reason).split())
         said = f" ({reason})" if reason and reason.isprintable() else ""
         return Broken(f"{NAME}: {place} closed the connection with {close.code}{said}")
+
+
+def _silent() -> logging.Logger:
+    """The library's own log of a connection would hold its headers, and so the key."""
+    logger = logging.Logger("echostack.elevenlabs")
+    logger.disabled = True
+    return logger
 
 
 def _times(message: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[float, ...], tuple[float, ...]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from echostack.connectors.elevenlabs_errors import code_of, refused
 from echostack.connectors.elevenlabs_tts import ElevenLabsTts
@@ -273,6 +275,37 @@ async def test_no_message_and_no_log_holds_the_key(transport: str, monkeypatch: 
         error = await failure(tts)
         assert "the key *** is odd" in str(error)
         assert KEY not in repr(settings(there)) + repr(context.logs) + repr(error) + repr(there.seen.sightings)
+
+
+@pytest.mark.parametrize("transport", ["websocket", "http"])
+async def test_nothing_that_the_libraries_log_holds_the_key(transport: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with server() as there, speaking(there, transport=transport) as tts:
+        await say(tts, whole(TEXT))
+    assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("transport", ["websocket", "http"])
+async def test_a_redirect_is_not_given_the_key(transport: str) -> None:
+    async def moved(request: web.Request) -> web.Response:
+        return web.Response(status=307, headers={"Location": f"{there.url}{request.path_qs}"})
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", moved)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with server() as there:
+        tts = ElevenLabsTts(settings(url, transport=transport), FakeContext())  # type: ignore[arg-type]
+        assert str(await failure(tts)) == (
+            f"elevenlabs.tts: {url} answered 307, a redirect, which is not followed with a key: "
+            "set base_url to the new address"
+        )
+        assert list(there.seen.sightings) == []
+        await tts.close()
+    await runner.cleanup()
 
 
 @pytest.mark.parametrize(
