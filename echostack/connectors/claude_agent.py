@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from echostack.connectors.chat_agent import ChatAgent
 from echostack.connectors.chat_settings import ChatSettings, tool_ports
-from echostack.connectors.claude_provider import ClaudeProvider
+from echostack.connectors.claude_provider import ClaudeProvider, probed
 from echostack.connectors.http_call import check_url
 from echostack.registry import Context, Env, Latency, connector
 
@@ -59,3 +59,8 @@ class ClaudeAgent(ChatAgent):
 
     def __init__(self, settings: ClaudeSettings, context: Context) -> None:
         super().__init__(settings, context, ClaudeProvider(settings, context))
+
+    @staticmethod
+    async def probe(settings: ClaudeSettings) -> None:
+        """Return when the API answers, takes the key and knows the model. ConnectorFailure that says what to do."""
+        await probed("claude.agent", settings)

@@ -16,6 +16,7 @@ from echostack.connectors.chat import Call, Delta, Ended, Piece, Prompt, Said, S
 from echostack.connectors.chat_patience import Patience
 from echostack.connectors.claude_errors import Refusals
 from echostack.connectors.http_call import certificates, where
+from echostack.core.clock import LoopClock
 from echostack.core.payloads import Usage
 from echostack.registry import Context
 
@@ -97,6 +98,22 @@ class ClaudeProvider:
                         return  # it goes on past its end: the connection is of no use any more
         except (TimeoutError, httpx2.HTTPError, ValueError):
             return
+
+
+async def probed(name: str, settings: ClaudeSettings) -> None:
+    """Ask for the model, as the connector ``name``. ConnectorFailure as ``Refusals`` says."""
+    import anthropic
+
+    clock = LoopClock()
+    refusals = Refusals(name, where(settings.base_url), settings.model, settings.api_key, clock)
+    client = _client(settings)
+    patience = Patience(name, clock, first=settings.first_seconds, between=settings.next_seconds)
+    try:
+        await patience.begin(client.models.retrieve(settings.model))
+    except (anthropic.AnthropicError, httpx2.HTTPError, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise refusals.failure(error) from None
+    finally:
+        await client.close()
 
 
 def request(prompt: Prompt, settings: ClaudeSettings) -> dict[str, Any]:

@@ -277,6 +277,21 @@ async def test_the_conversation_goes_on_over_several_turns_with_an_interruption(
     ]  # fmt: skip
 
 
+async def test_a_probe_says_whether_a_call_would_get_an_answer(server: AnthropicServer) -> None:
+    server.models = ("claude-haiku-5-5",)
+    base = {"api_key": "sk-secret-key", "base_url": server.url}
+    await ClaudeAgent.probe(ClaudeSettings.model_validate(base))
+    with pytest.raises(ConnectorFailure) as failure:
+        await ClaudeAgent.probe(ClaudeSettings.model_validate({**base, "model": "claude-9"}))
+    assert str(failure.value) == (
+        f"claude.agent: {server.url} has no model 'claude-9': set model to one that the account has "
+        "(404: model: claude-9)"
+    )
+    await server.stop()
+    with pytest.raises(ConnectorFailure, match=r"claude\.agent: cannot connect to"):
+        await ClaudeAgent.probe(ClaudeSettings.model_validate(base))
+
+
 def test_nothing_of_the_vendor_is_loaded_before_a_call() -> None:
     import subprocess
 
