@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import aclosing
 from typing import ClassVar, Final
 
 from aiohttp import web
@@ -34,6 +35,7 @@ SECRET: Final = KEY * 8
 """The secret of the one API key, `KEY`; as long as HS256 asks (RFC 7518, section 3.2)."""
 
 _CLOSING: Final = 1.0  # seconds that a client has to answer the close of its websocket
+_SILENT: Final = 3.0 * signalling.PING_TIMEOUT  # seconds without a request after which a client has gone
 _FAREWELL: Final = 0.5  # seconds that clients have to go when the server stops
 _TEXT: Final = 256  # characters of a room's name or an identity
 
@@ -207,7 +209,7 @@ class LiveKitServer(ProviderServer):
         except Refused as refused:
             self.seen.note(exchange, "refused", status=refused.status, why=str(refused))
             return _refusal(refused, fault)
-        socket = web.WebSocketResponse(max_msg_size=signalling.LARGEST, timeout=_CLOSING)
+        socket = web.WebSocketResponse(max_msg_size=signalling.LARGEST, timeout=_CLOSING, receive_timeout=_SILENT)
         self.open += 1
         try:
             await socket.prepare(request)
@@ -218,8 +220,9 @@ class LiveKitServer(ProviderServer):
                 if participant is None:
                     signal.send(signalling.leave(models.DisconnectReason.STATE_MISMATCH, rtc.LeaveRequest.RECONNECT))
                     signal.finish()
-                    async for _ in signalling.requests(socket):
-                        pass
+                    async with aclosing(signalling.requests(socket)) as requests:
+                        async for _ in requests:
+                            pass
                 else:
                     await self._converse(participant, join, signal, socket)
         finally:
@@ -257,12 +260,13 @@ class LiveKitServer(ProviderServer):
         try:
             if not join.reconnect:
                 participant.begin(join.tracks, join.offer)
-            async for request in signalling.requests(socket):
-                if signal.half_open:
-                    await signal.dead()
-                    return
-                if not take(participant, request, self.clock):
-                    await self._house.end(participant, models.DisconnectReason.CLIENT_INITIATED)
+            async with aclosing(signalling.requests(socket)) as requests:
+                async for request in requests:
+                    if signal.half_open:
+                        await signal.dead()
+                        return
+                    if not take(participant, request, self.clock):
+                        await self._house.end(participant, models.DisconnectReason.CLIENT_INITIATED)
         except ValueError as error:  # a description that cannot be read: LiveKit's own server gives the client up
             participant.note("malformed", why=str(error))
             await self._house.remove(participant, models.DisconnectReason.UNKNOWN_REASON)

@@ -1,8 +1,8 @@
 """What the LiveKit server hears on an audio track: when it can be heard and when not, and recordings for tests.
 
 Each Opus packet is decoded once, after it has been sent on. The last sample of a packet is taken to have left the
-publisher when the packet arrived, the samples before it earlier by their distance; so an instant is exact to the
-jitter of the machine plus the look-ahead of the encoder (6.5 ms), by which it may be late, never early.
+publisher when the packet arrived, the samples before it earlier by their distance. An instant is exact to some 10 ms:
+the encoder looks 6.5 ms ahead and smears an abrupt end by up to 10 ms, and SDKs hand it 10 ms at a time.
 """
 
 from __future__ import annotations

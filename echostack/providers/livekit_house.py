@@ -121,18 +121,25 @@ class House:
         return there
 
     def linger(self, participant: Participant) -> None:
-        """Keep the place of one whose signalling broke, for as long as it may come back."""
+        """Keep the place of one whose signalling broke, for as long as it may come back.
+
+        One that closed its media connection as well has hung up: its leave was lost with its signalling connection.
+        """
         participant.speak = None
         sid = participant.info.sid
         self.signals.pop(sid, None)
 
+        reason = (
+            models.DisconnectReason.CLIENT_INITIATED if participant.hung_up else models.DisconnectReason.SIGNAL_CLOSE
+        )
+
         def over() -> None:
-            task = asyncio.get_running_loop().create_task(self.end(participant, models.DisconnectReason.SIGNAL_CLOSE))
+            task = asyncio.get_running_loop().create_task(self.end(participant, reason))
             self._ending.append(task)
             task.add_done_callback(self._ending.remove)
 
         self._forget(sid)
-        self._timers[sid] = self.clock.call_later(self._resume, over)
+        self._timers[sid] = self.clock.call_later(0.0 if participant.hung_up else self._resume, over)
 
     async def remove(self, participant: Participant, reason: int) -> None:
         """Send one participant out: it is told the reason."""

@@ -41,6 +41,7 @@ class Participant:
         self.auto_subscribe = True
         self.speak: Callable[[rtc.SignalResponse], None] | None = None  # to its signalling connection, if there is one
         self.closed = False
+        self.hung_up = False  # it closed its media connection, or that never came about
         now = self._clock.wall()
         self.info = models.ParticipantInfo(
             sid=sid("PA"),
@@ -250,7 +251,10 @@ class Participant:
 
     def lost(self, why: str) -> None:
         if not self.closed:
+            self.hung_up = True
             self.note("media closed", why=why)
+            if self.speak is None:
+                self._house.linger(self)
 
     def opened(self) -> None:
         self.outbox.opened()

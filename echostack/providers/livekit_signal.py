@@ -11,7 +11,7 @@ import asyncio
 import base64
 import binascii
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from aiohttp import WSMsgType, web
 from google.protobuf.message import DecodeError
 from livekit.protocol import models, rtc
 
+from echostack.connectors.alongside import Alongside
 from echostack.core.clock import Clock
 from echostack.providers.faults import Fault, FaultKind
 from echostack.providers.gone import gone
@@ -29,6 +30,7 @@ LARGEST: Final = 1 * 2**20
 PING_INTERVAL: Final = 5  # seconds, between the client's pings
 PING_TIMEOUT: Final = 15  # seconds, after which the client takes the connection for dead
 _UNSENT: Final = 1_000  # messages that a client may be behind
+_UNREAD: Final = 256  # requests of a client that wait for their turn
 _AGAIN: Final = 0.02  # seconds between repetitions where a message has no end
 _LOOK: Final = 0.05  # seconds between looks at a connection of which nothing is read
 _GZIP: Final = 16 + zlib.MAX_WBITS
@@ -216,16 +218,29 @@ class Signal:
             transport.close()
 
 
-async def requests(socket: web.WebSocketResponse) -> Any:
-    """The requests of a client until it goes. What is not one ends the connection, as with LiveKit's own server."""
-    async for message in socket:
-        if message.type is WSMsgType.BINARY:
-            try:
-                yield rtc.SignalRequest.FromString(message.data)
-            except DecodeError:
-                return
-        elif message.type is WSMsgType.ERROR:
-            return
+async def requests(socket: web.WebSocketResponse) -> AsyncGenerator[rtc.SignalRequest]:
+    """The requests of a client until it goes, or is silent too long: a client pings. Close the generator after use.
+
+    What is not a request ends the connection, as with LiveKit's own server. Reading goes on while a request is served:
+    a client's leave that comes just before its connection ends would be lost with the connection otherwise.
+    """
+    came: asyncio.Queue[rtc.SignalRequest | None] = asyncio.Queue(_UNREAD)
+
+    async def read() -> None:
+        try:
+            while True:
+                message = await socket.receive()
+                if message.type is WSMsgType.BINARY:
+                    await came.put(rtc.SignalRequest.FromString(message.data))
+                elif message.type is not WSMsgType.TEXT:  # closed, closing or broken
+                    break
+        except (TimeoutError, DecodeError):
+            pass
+        await came.put(None)
+
+    async with Alongside(read()):
+        while (request := await came.get()) is not None:
+            yield request
 
 
 async def until_gone(request: web.Request, clock: Clock) -> None:
