@@ -186,9 +186,13 @@ async def call(
 
 
 def remains() -> tuple[int, int, int]:
-    """Handles of the SDK that live, queues that its events go to, and tasks besides the one that asks."""
+    """Handles of the SDK that are not released, queues that its events go to, and tasks besides the one that asks."""
     gc.collect()
-    return len(list(_live_handles)), len(FfiClient.instance.queue._subscribers), len(asyncio.all_tasks()) - 1
+    return (
+        len([h for h in list(_live_handles) if not h.disposed]),
+        len(FfiClient.instance.queue._subscribers),
+        len(asyncio.all_tasks()) - 1,
+    )
 
 
 logging.getLogger("livekit").setLevel(logging.CRITICAL)  # what goes wrong in these tests does so on purpose
