@@ -166,7 +166,11 @@ class Interruption:
 
 
 def log_to_stderr(verbose: bool) -> None:
-    """Send what connectors log to stderr: warnings and worse, or everything."""
+    """Send what connectors log to stderr: warnings and worse, or everything. What vendors' libraries log only with
+    ``verbose``: it is not written for whoever makes a call, and a connector tells what matters in its own words."""
+    vendors = logging.StreamHandler(sys.stderr) if verbose else logging.NullHandler()
+    vendors.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    logging.basicConfig(handlers=[vendors], level=logging.WARNING)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO if verbose else logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

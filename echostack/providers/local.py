@@ -57,7 +57,8 @@ class Local:
     """The local servers of ``names``. ``start`` before use, ``stop`` after, on one event loop.
 
     brain: what the models answer with (see ``providers.brain``); one for all of them. faults: what is to go wrong, by
-    name. port_base: the first of fixed ports, one for each provider there is; 0 for free ones.
+    name. port_base: the first of fixed ports, one for each provider there is; 0 for free ones. options: more that the
+    server of a name is made with, such as what it hears or speaks with.
     """
 
     def __init__(
@@ -68,7 +69,9 @@ class Local:
         faults: Mapping[str, Iterable[Fault]] | None = None,
         port_base: int = 0,
         tell: Tell | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
+        self._options = dict(options or {})
         self.names = tuple(n for n in NAMES if n in (names or USUAL))
         self._faults = dict(faults or {})
         for name in (*names, *self._faults):
@@ -123,17 +126,17 @@ class Local:
             given["tell"] = lambda sighting: tell(name, sighting)
         if self._brain is not None and name in ("anthropic", "openai", "llama"):
             given["brain"] = self._brain
-        return make(**given)
+        return make(**{**given, **self._options.get(name, {})})
 
     async def _load(self) -> None:
         """The weights, once a process and before the first call, which would wait for them."""
         compute = ThreadCompute(1)
         try:
-            if "deepgram" in self.names:
+            if "deepgram" in self.names and "recognise" not in self._options.get("deepgram", {}):
                 from echostack.connectors.moonshine_model import shared_model
 
                 await compute.run(shared_model("tiny-en").load)
-            if "elevenlabs" in self.names:
+            if "elevenlabs" in self.names and "voice" not in self._options.get("elevenlabs", {}):
                 from echostack.connectors.piper_voice import shared_voice
 
                 await compute.run(shared_voice("joe").load)
