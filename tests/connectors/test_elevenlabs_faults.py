@@ -348,3 +348,35 @@ async def test_a_first_chunk_that_was_given_is_not_given_again_after_a_break() -
     async with server(message_ms=120, faults=[Fault(FaultKind.CUT, after=3)]) as there, speaking(there) as tts:
         chunks = [c async for c in tts(whole(TEXT)) if isinstance(c, AudioChunkStream)]
     assert [c.text for c in chunks if c.text] == [TEXT]
+
+
+async def test_connecting_can_be_given_up_at_any_instant() -> None:
+    async with server() as there:
+        steps = 0
+        while True:
+            tts = ElevenLabsTts(settings(there), FakeContext())  # type: ignore[arg-type]
+            before = asyncio.all_tasks()
+            task = asyncio.create_task(say(tts, whole("Hi.")))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            done = task.done()
+            task.cancel()
+            await asyncio.wait([task])
+            await tts.close()
+            connector_tasks = [t for t in asyncio.all_tasks() - before if "elevenlabs_socket" in repr(t)]
+            assert connector_tasks == []
+            steps += 1
+            if done:
+                break
+        assert steps > 10
+        assert task.result().characters == " Hi. "
+
+
+async def test_two_messages_that_find_no_connection_make_one() -> None:
+    async with server(message_ms=40) as there:
+        tts = ElevenLabsTts(settings(there), FakeContext())  # type: ignore[arg-type]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(say(tts, whole("Hello.", f"u{k}"))) for k in range(4)]
+        assert [t.result().characters for t in tasks] == [" Hello. "] * 4
+        assert there.seen.counts["opened"] == 1
+        await tts.close()
