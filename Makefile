@@ -25,10 +25,10 @@ setup: $(READY) ## make .venv with everything in it (the other targets do it by 
 
 $(READY): pyproject.toml requirements/embedded.txt requirements/constraints.txt
 	@test -n '$(PYTHON)' || { echo 'EchoStack needs Python 3.11 or newer, and none was found: install one, or name it with PYTHON=...' >&2; exit 1; }
-	@echo 'Setting up $(VENV): the first time takes a few minutes, with a download of some 300 MB.'
+	@echo 'Setting up $(VENV): the first time takes a few minutes, with a download of some 450 MB.'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements/embedded.txt
-	@$(PIP) install -c requirements/constraints.txt -e '.[embedded,livekit,deepgram,anthropic,elevenlabs,openai,providers,web,dev]'
+	@$(PIP) install -c requirements/constraints.txt -e '.[embedded,model,livekit,deepgram,anthropic,elevenlabs,openai,providers,web,dev]'
 	@touch $@
 
 demo: $(READY) ## a call on real speech, with an interruption; writes audio, transcript, trace and picture

@@ -22,6 +22,7 @@ class LlamaServer(OpenAIServer):
 
     name: ClassVar[str] = "llama"
     plain: ClassVar[bool] = True
+    usual: ClassVar[tuple[str, ...]] = ("llama3.1:latest",)
 
     def __init__(
         self,
@@ -51,4 +52,5 @@ class LlamaServer(OpenAIServer):
             raise Refusal(400, f"registry.local/library/{request.model} does not support tools", kind="api_error")
 
     def _model(self, name: str) -> dict[str, Any]:
-        return {**super()._model(name), "owned_by": "library"}
+        # Ollama's list is all that there is; where any name is taken, it is not.
+        return {**super()._model(name), "owned_by": "library" if self.models else "echostack"}

@@ -42,6 +42,8 @@ class OpenAIServer(ProviderServer):
     name: ClassVar[str] = "openai"
     plain: ClassVar[bool] = False
     """Whether it leaves out what only OpenAI's own answers have, as compatible servers do."""
+    usual: ClassVar[tuple[str, ...]] = ("gpt-4o",)
+    """The models that are listed where any name is taken."""
 
     def __init__(
         self,
@@ -90,7 +92,7 @@ class OpenAIServer(ProviderServer):
             self.authorise(request)
         except Refusal as refusal:
             return web.json_response(refusal.body, status=refusal.status)
-        listed = [self._model(name) for name in self.models or ("gpt-4o",)]
+        listed = [self._model(name) for name in self.models or self.usual]
         return web.json_response({"object": "list", "data": listed})
 
     async def _one(self, request: web.Request) -> web.Response:

