@@ -3,7 +3,8 @@
 It speaks the signalling protocol and the RoomService of LiveKit, answers ICE as a lite agent on the loopback interface
 and forwards Opus as it comes. What it sees is in ``seen``: ``joined``, ``connected``, ``published``, ``subscribed``,
 ``voiced`` and ``silent`` (``at`` is the instant of the first or last audible sample), ``data``, ``muted``,
-``unpublished``, ``left``, beside ``opened``, ``refused``, ``resumed``, ``fault`` and ``closed`` of its connections.
+``unpublished``, ``left``, beside ``opened``, ``received`` (the kinds of the requests), ``refused``, ``resumed``,
+``fault`` and ``closed`` of its connections.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ SECRET: Final = KEY * 8
 """The secret of the one API key, `KEY`; as long as HS256 asks (RFC 7518, section 3.2)."""
 
 _CLOSING: Final = 1.0  # seconds that a client has to answer the close of its websocket
+_ROUTINE: Final = frozenset(("ping", "ping_req", "trickle"))  # requests that tell nothing of what a client does
 _SILENT: Final = 3.0 * signalling.PING_TIMEOUT  # seconds without a request after which a client has gone
 _FAREWELL: Final = 0.5  # seconds that clients have to go when the server stops
 _TEXT: Final = 256  # characters of a room's name or an identity
@@ -150,6 +152,12 @@ class LiveKitServer(ProviderServer):
         if not await self._house.end_room(room, reason):
             raise KeyError(f"there is no room {room!r}")
 
+    async def reconnect(self, room: str, identity: str) -> None:
+        """Have a participant come again as if for the first time, as when its server goes. KeyError: not there."""
+        participant = self._there(room, identity)
+        participant.send(signalling.leave(models.DisconnectReason.MIGRATION, rtc.LeaveRequest.RECONNECT))
+        await self._house.end(participant, models.DisconnectReason.MIGRATION)
+
     def _there(self, room: str, identity: str) -> Participant:
         participant = self._house.participant(room, identity)
         if participant is None:
@@ -262,6 +270,9 @@ class LiveKitServer(ProviderServer):
                 participant.begin(join.tracks, join.offer)
             async with aclosing(signalling.requests(socket)) as requests:
                 async for request in requests:
+                    kind = request.WhichOneof("message")
+                    if kind not in _ROUTINE:
+                        self.seen.note(participant.exchange, "received", kind=kind)
                     if signal.half_open:
                         await signal.dead()
                         return

@@ -7,6 +7,7 @@ the encoder looks 6.5 ms ahead and smears an abrupt end by up to 10 ms, and SDKs
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,9 +85,8 @@ class Recording:
     def last_audible(self) -> float | None:
         """When the last audible sample so far left the publisher."""
         for piece in reversed(self.pieces):
-            at = _last_audible(piece.pcm)
-            if at is not None:
-                return piece.time - (len(piece.pcm) - 1 - at) / RATE
+            if max(int(piece.pcm.max()), -int(piece.pcm.min())) >= AUDIBLE:
+                return piece.time - (len(piece.pcm) - 1 - _audible(piece.pcm)[1]) / RATE
         return None
 
 
@@ -122,15 +122,15 @@ class Hearing:
             piece = Piece(now, timestamp, pcm)
             for recording in self.recordings:
                 recording.add(piece)
-        loudest = int(np.abs(pcm.astype(np.int32)).max())
-        if loudest < AUDIBLE:
+        if max(int(pcm.max()), -int(pcm.min())) < AUDIBLE:
             return
-        heard = np.flatnonzero(np.abs(pcm.astype(np.int32)) >= AUDIBLE)
-        self._last = now - (len(pcm) - 1 - int(heard[-1])) / RATE
-        self._level = max(self._level, float(np.sqrt(np.mean(np.square(pcm, dtype=np.float64)))) / 32_768)
+        first, last = _audible(pcm)
+        self._last = now - (len(pcm) - 1 - last) / RATE
+        floats = pcm.astype(np.float32)
+        self._level = max(self._level, math.sqrt(float(floats @ floats) / len(pcm)) / 32_768)
         if not self.voiced:
             self.voiced = True
-            self._tell(True, now - (len(pcm) - 1 - int(heard[0])) / RATE, self._level)
+            self._tell(True, now - (len(pcm) - 1 - first) / RATE, self._level)
             self._wait(GAP)
 
     def close(self) -> None:
@@ -178,6 +178,7 @@ class Hearing:
         self._tell(False, self._last, level)
 
 
-def _last_audible(pcm: Pcm) -> int | None:
-    heard = np.flatnonzero(np.abs(pcm.astype(np.int32)) >= AUDIBLE)
-    return int(heard[-1]) if len(heard) else None
+def _audible(pcm: Pcm) -> tuple[int, int]:
+    """The places of the first and the last audible sample; there must be one."""
+    loud = (pcm >= AUDIBLE) | (pcm <= -AUDIBLE)
+    return int(loud.argmax()), len(pcm) - 1 - int(loud[::-1].argmax())

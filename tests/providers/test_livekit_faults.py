@@ -138,6 +138,21 @@ async def test_one_whose_place_is_gone_joins_anew() -> None:
             assert heard > 4_000
 
 
+@BOTH
+async def test_one_that_is_told_to_comes_again_from_the_start(server: LiveKitServer, single: bool) -> None:
+    async with guests(server, "a", "b", single=single) as (a, b):
+        await a.publish()
+        await b.until_told("subscribed", "a")
+        b.told.clear()
+        await server.reconnect("room", "a")
+        await a.until_told("reconnected", "", 10)
+        await b.until_told("subscribed", "a")
+        await server.seen.until("subscribed", 2)
+        _, heard = await asyncio.gather(a.say(tone(0.5)), b.hear("a", 0.5))
+        assert heard > 4_000
+        assert [s.data["reconnect"] for s in server.seen.of("opened")] == [False, False, False]
+
+
 async def test_a_malformed_message_is_passed_over(server: LiveKitServer) -> None:
     server.faults.add(Fault(FaultKind.MALFORMED, after=2))
     async with guests(server, "a", "b") as (a, b):
