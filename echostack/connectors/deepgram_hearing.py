@@ -240,7 +240,7 @@ class Hearing:
         now, settings = self._clock.now(), self._settings
         if self._ended_at is not None:
             nothing = self._audio.unsettled <= 0 and not self._turn.pending
-            if nothing or now - self._ended_at >= _DRAIN_SECONDS:
+            if lost.whole or nothing or now - self._ended_at >= _DRAIN_SECONDS:
                 self._over = True
                 return
         if self._outage_since is None:

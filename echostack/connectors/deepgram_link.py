@@ -24,11 +24,11 @@ _GIVE_UP_SECONDS: Final = 0.5  # for an opening that is given up to end by itsel
 
 class LinkLost(Exception):
     """The connection is gone, or never came: ``reason`` says how. Another one may well work, after ``retry_after``
-    seconds where Deepgram said so."""
+    seconds where Deepgram said so. ``whole``: it was closed in good order, after the stream had been."""
 
-    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+    def __init__(self, reason: str, retry_after: float | None = None, *, whole: bool = False) -> None:
         super().__init__(reason)
-        self.reason, self.retry_after = reason, retry_after
+        self.reason, self.retry_after, self.whole = reason, retry_after, whole
 
 
 class Sdk:
@@ -71,6 +71,7 @@ class Link:
     def __init__(self, sdk: Sdk, socket: Any) -> None:
         self._sdk, self._socket = sdk, socket
         self._given_up = ""
+        self._closed_stream = False
 
     async def audio(self, pcm: bytes) -> None:
         """Send audio; never empty, which would end the stream. Waits while the far end takes no more."""
@@ -86,6 +87,7 @@ class Link:
 
     async def close_stream(self) -> None:
         """Say that no more audio comes: the last results follow."""
+        self._closed_stream = True
         await self._sending(self._socket.send_close_stream())
 
     async def receive(self) -> Message | None:
@@ -128,7 +130,7 @@ class Link:
         if close.code == 1008:  # policy: what was sent is not what was announced (DATA-0000)
             return ConnectorFailure(f"{WHO}: Deepgram closed the stream ({why}): it cannot read the audio",
                                     retryable=False)  # fmt: skip
-        return LinkLost(f"was closed by Deepgram ({why})")
+        return LinkLost(f"was closed by Deepgram ({why})", whole=self._closed_stream and close.code == 1000)
 
 
 @asynccontextmanager
