@@ -81,7 +81,7 @@ def _rows(fields: dict[str, FieldInfo], prefix: str) -> list[str]:
         default = "required" if field.is_required() else _value(field.get_default(call_default_factory=True))
         variable = variable_of(field)
         if variable:
-            default = f"`${variable}`, or else {default}" if default != "required" else f"`${variable}`"
+            default = f"`${variable}`" + ("" if default in ("required", "–") else f", or else {default}")
         about = " ".join((field.description or "").replace("``", "`").split())
         rows.append(f"| `{prefix}{field.alias or name}` | {_type(field.annotation)} | {default} | {_cell(about)} |")
     return rows

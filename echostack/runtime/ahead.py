@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from echostack.core.errors import ConnectorFailure
 from echostack.core.events import Event
 from echostack.core.kinds import Payload
+from echostack.core.payloads import Usage
 from echostack.registry import Form
 from echostack.runtime.calls import DEFAULT_TIMEOUT, CallDriver
 from echostack.runtime.guess import GuessedConversation, Held, Prepared, same
@@ -50,7 +51,7 @@ class Ahead:
         self._driver, self._judge = driver, judge
         self._foreseen: deque[Prepared] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._held = Held()
+        self._held = Held(driver.core.counters)
         self.claims = 0
         """How many events of the present guess were foreseen."""
 
@@ -146,11 +147,12 @@ class Ahead:
         try:
             while True:
                 while prepared.entries:
-                    if not given:
+                    told = not isinstance(prepared.entries[0][0], Usage)  # what was counted is no answer
+                    if told and not given:
                         sample = driver.core.counters.node(prepared.member).first_output_ms
                         sample.append((driver.core.clock.now() - began) * 1000)
                         driver.timing.first_output(prepared.member, event)
-                    given += 1
+                    given += told
                     driver.answer(prepared.take(event), event)
                     if pressure.lanes:
                         await pressure.relieve()

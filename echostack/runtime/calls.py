@@ -24,6 +24,7 @@ from echostack.runtime.context import NodeContext, idempotency_key
 from echostack.runtime.core import Core
 from echostack.runtime.driver import REAP_DEADLINE, Driver, released, settle
 from echostack.runtime.failures import PATIENCE, in_patience, retrying
+from echostack.runtime.outputs import says
 
 DEFAULT_TIMEOUT = PATIENCE
 """Seconds for one answer (of a generator: for each) when the file names no ``timeout``."""
@@ -309,7 +310,8 @@ class Attempt:
                 await answers.aclose()
 
     def _take(self, answer: Any, event: Event, started: float) -> None:
-        if answer is None:
+        if not says(answer):
+            self._driver.answer(answer, event)
             return
         if not self.answered:
             counters = self._core.counters.node(self._node.id)

@@ -22,6 +22,7 @@ from echostack.runtime.breaker import Breaker
 from echostack.runtime.calls import Attempt, CallDriver, acts
 from echostack.runtime.context import NodeContext
 from echostack.runtime.flows import HELD, StreamDriver
+from echostack.runtime.outputs import says
 from echostack.runtime.routes import Handle
 
 HANDOVER_DEADLINE = 1.0
@@ -192,7 +193,7 @@ class StreamChoice(StreamDriver):
     def _answering(self, answer: Any) -> None:
         super()._answering(answer)
         member = self._using
-        if answer is None or member is None:
+        if member is None or not says(answer):
             return
         if member.breaker.worked():
             self.failures.recovered(member.node.id, self._last)

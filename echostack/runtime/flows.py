@@ -16,6 +16,7 @@ from echostack.runtime.context import NodeContext, StreamInbox
 from echostack.runtime.core import Core, restamp
 from echostack.runtime.driver import Driver, Shared, released, settle
 from echostack.runtime.failures import in_patience, retrying
+from echostack.runtime.outputs import says
 from echostack.runtime.playout import Playout
 from echostack.runtime.queues import Inbox
 from echostack.runtime.routes import Handle
@@ -190,7 +191,7 @@ class StreamDriver(Driver):
 
     def _answering(self, answer: Any) -> None:
         """Take note that the run that is in use answers."""
-        if answer is None:
+        if not says(answer):
             return
         self._fruitful = True
         self._in_hand.clear()

@@ -13,10 +13,11 @@ import msgspec
 
 from echostack.core.events import Event
 from echostack.core.kinds import Payload
-from echostack.core.payloads import AudioChunk, AudioChunkStream, Text
+from echostack.core.payloads import AudioChunk, AudioChunkStream, Text, Usage
 from echostack.registry import Forward, Out, Turn
 from echostack.runtime.context import NodeContext, Work
 from echostack.runtime.conversation import CALLER, SessionConversation
+from echostack.runtime.stats import Counters
 
 HELD_ANSWERS = 256
 """Answers made ahead by one node that may wait; it waits for room before the next one."""
@@ -93,7 +94,8 @@ class GuessedConversation:
 class Held:
     """How much one node has made ahead that waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
         self._answers, self._seconds = 0, 0.0
         self._less = asyncio.Event()
 
@@ -104,6 +106,11 @@ class Held:
             self._seconds += by * payload.seconds
         if by < 0:
             self._less.set()
+
+    def spent(self, node: str, payload: Payload | None) -> None:
+        """Count what ``node`` used for nothing: a provider counts what it was asked on a wrong guess all the same."""
+        if isinstance(payload, Usage):
+            self._counters.used(node, payload)
 
     async def room(self) -> None:
         """Wait until one answer more may be made."""
@@ -144,7 +151,10 @@ class Prepared:
         self.put((payload, cause or self.event, port))
 
     def put(self, entry: Entry) -> None:
-        if not self._given_up:
+        """One answer more; of a guess that was given up only what it cost counts."""
+        if self._given_up:
+            self._held.spent(self.member, entry[0])
+        else:
             self.entries.append(entry)
             self._held.count(entry[0], 1)
             self._stirred.set()
@@ -190,7 +200,9 @@ class Prepared:
         self._given_up = True
         dropped = len(self.entries)
         while self.entries:
-            self._held.count(self.entries.popleft()[0], -1)
+            payload = self.entries.popleft()[0]
+            self._held.count(payload, -1)
+            self._held.spent(self.member, payload)
         return dropped
 
     def put_back(self) -> None:

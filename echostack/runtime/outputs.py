@@ -7,7 +7,14 @@ from typing import Any
 
 from echostack.core.events import Event
 from echostack.core.kinds import Payload
+from echostack.core.payloads import Usage
 from echostack.registry import Forward, Out
+
+
+def says(answer: Any) -> bool:
+    """Whether ``answer`` answers anything: what a provider counted is told beside the answer, before it or after."""
+    payload = answer.payload if isinstance(answer, Out) else answer
+    return payload is not None and not isinstance(payload, Usage)
 
 
 def outputs(answer: Any, cause: Event) -> Sequence[tuple[Payload | None, Event, str]]:
