@@ -34,7 +34,7 @@ class AnthropicServer(ProviderServer):
 
     brain: what answers (default: a line of script). models: the names that exist (default: any does). ping: seconds of
     silence of the brain after which a ping is sent. An exchange is a POST of a message, and its messages, which the
-    faults count, are the events of its stream.
+    faults count, are the events of its stream; a look at the models meets the faults that refuse or delay.
 
     ``seen`` notes ``opened`` (model, stream, number of messages and tools), ``received`` (the body), ``sent`` for each
     event, ``refused``, and at the end ``closed``, or ``cancelled`` when the client went first, both with the ``tokens``
@@ -95,7 +95,7 @@ class AnthropicServer(ProviderServer):
     async def _list(self, request: web.Request) -> web.Response:
         listed = [_model(name) for name in self.models or _MODELS]
         body = {"data": listed, "has_more": False, "first_id": listed[0]["id"], "last_id": listed[-1]["id"]}
-        return self._looked_up(request, lambda: body)
+        return await self._looked_up(request, lambda: body)
 
     async def _one(self, request: web.Request) -> web.Response:
         name = request.match_info["model"]
@@ -104,11 +104,15 @@ class AnthropicServer(ProviderServer):
             self.check_model(name)
             return _model(name)
 
-        return self._looked_up(request, found)
+        return await self._looked_up(request, found)
 
-    def _looked_up(self, request: web.Request, find: Callable[[], Mapping[str, Any]]) -> web.Response:
+    async def _looked_up(self, request: web.Request, find: Callable[[], Mapping[str, Any]]) -> web.Response:
         headers = {"request-id": f"req_local{self.next_exchange():06d}"}
+        fault = self.faults.next()
         try:
+            if fault is not None and fault.kind in (FaultKind.SLOW, FaultKind.HALF_OPEN):
+                await self.clock.sleep(fault.seconds if fault.kind is FaultKind.SLOW else 3600.0)
+            refuse_by(fault)
             self.authorise(request)
             return web.json_response(find(), headers=headers)
         except Refusal as refusal:
@@ -161,12 +165,7 @@ class _Exchange:
         counts = {"messages": len(asked.body["messages"]), "tools": asked.tools}
         seen.note(self.number, "opened", model=asked.model, stream=asked.stream, **counts)
         seen.note(self.number, "received", body=asked.body)
-        if self._meets(FaultKind.UNAUTHORISED):
-            raise Refusal("invalid x-api-key", "authentication_error")
-        if self._meets(FaultKind.RATE_LIMITED):
-            raise Refusal("This request would exceed your organization's rate limit.", "rate_limit_error")
-        if self._meets(FaultKind.UNAVAILABLE):
-            raise Refusal("Overloaded", "overloaded_error")
+        refuse_by(self.fault)
         server.authorise(self.request)
         server.check_model(asked.model)
         return asked
@@ -308,6 +307,17 @@ class _Exchange:
 
 class _Cut(Exception):
     """The server broke the connection on purpose: there is nothing more to say."""
+
+
+def refuse_by(fault: Fault | None) -> None:
+    """Refusal of a request that meets a fault of that kind."""
+    kind = fault.kind if fault is not None else None
+    if kind is FaultKind.UNAUTHORISED:
+        raise Refusal("invalid x-api-key", "authentication_error")
+    if kind is FaultKind.RATE_LIMITED:
+        raise Refusal("This request would exceed your organization's rate limit.", "rate_limit_error")
+    if kind is FaultKind.UNAVAILABLE:
+        raise Refusal("Overloaded", "overloaded_error")
 
 
 def _model(name: str) -> dict[str, Any]:
