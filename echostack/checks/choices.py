@@ -56,7 +56,8 @@ def _inputs(work: Work, choice: str) -> None:
     def covered(payload: type[Payload]) -> bool:
         return payload in common or any(payload in g and any(c in g for c in common) for g in groups)
 
-    if not all(covered(p) for s in specs for p in s.consumes):
+    # A control event beside the media (the caller fell silent) helps one member; the others do without it.
+    if not all(covered(p) for s in specs for p in s.consumes if not p.__kind__.control):
         work.report(
             FALLBACK_DIFFERS, f"the members of {choice} take different kinds", place, notes=(each,),
             help=f"it is fed only what all of them take: {kinds(common)}",
