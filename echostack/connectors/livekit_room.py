@@ -7,6 +7,7 @@ of them waits.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -200,6 +201,7 @@ class LiveKitRoom:
     async def _connect(self) -> rtc.Room:
         from livekit import rtc
 
+        _quiet()
         room = rtc.Room()
         token = self._connection.access_token(self._context.session)
         self._redact = self._connection.redactor(token)
@@ -312,3 +314,10 @@ class LiveKitRoom:
             if self._lost is not None:
                 self._lost.cancel()
             self._tell("ended", ending)
+
+
+def _quiet() -> None:
+    """Keep the SDK's log off the terminal of a program that has not asked for it: what matters of it is an event."""
+    log = logging.getLogger("livekit")
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())
