@@ -26,6 +26,7 @@ _INACTIVITY: Final = 180  # seconds, the most that the service allows
 _ROOM_SECONDS: Final = 0.5  # for the service to tell the end of a context that was closed
 _LETTERS_A_MS: Final = 0.015  # the pace of speech, where no times tell it
 _SPARE_MS, _LETTER_MS = 5_000.0, 400.0  # audio that a text may have at most: so much, and so much a character
+_PAUSE_MS: Final = 1_500.0  # audio without a letter of the text that may still be a pause in it
 _KNOWN: Final = 64  # messages begun and not ended
 
 
@@ -69,16 +70,21 @@ class _Utterance:
     channel: Channel | None = None
     text: SpokenText = field(default_factory=SpokenText)
     audio_ms: float = 0.0
-    timed: bool = True  # whether it is known what all of that audio says
+    untimed_ms: float = 0.0  # of it, since the last letter of the text that had a time
     source: str = ""  # the last message, to know it when it comes twice
     characters: int = 0
     active: bool = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether the times do not tell what is being said: there are none, or they are not of this text."""
+        return self.untimed_ms > _PAUSE_MS or not (self.text.told or self.untimed_ms == 0.0)
 
     def again(self) -> str:
         """Begin anew in another context; what has to be asked for again."""
         rest = self.text.rest.strip()
         self.leave()
-        self.text, self.audio_ms, self.timed, self.source = SpokenText(), 0.0, True, ""
+        self.text, self.audio_ms, self.untimed_ms, self.source = SpokenText(), 0.0, 0.0, ""
         return rest
 
     def leave(self) -> None:
@@ -90,13 +96,14 @@ class _Utterance:
 @dataclass(slots=True)
 class _Call:
     """One piece of a message: what of it was not sent yet, the letter of its context that it begins at, whether its
-    text was told, and whether any of its audio came."""
+    text was told, whether any of its audio came, and whether any came twice."""
 
     waiting: deque[str]
     last: bool
     start: int = -1
     told: bool = False
-    begun: bool = False
+    heard: bool = False
+    repeated: bool = False
 
 
 class SocketSpeaker:
@@ -185,7 +192,7 @@ class SocketSpeaker:
                 if u.channel is not None or not call.waiting:
                     return  # otherwise the context was closed before all was sent: the rest is said in another one
             except Broken as error:
-                if again or not u.timed:
+                if again or (u.lost and not u.text.whole):
                     raise ConnectorFailure(str(error)) from None
                 again = True
                 if call.start >= 0 and (rest := u.again()):
@@ -219,6 +226,7 @@ class SocketSpeaker:
                     return
                 raise Broken(f"{NAME}: {self._asked.place} ended before everything was said")
             if self._twice(u, piece):
+                call.repeated = True
                 continue
             for said in self._heard(u, channel, piece, call):
                 yield said
@@ -237,6 +245,7 @@ class SocketSpeaker:
             ahead += len(letters_of(batch[-1]))
         if not batch:
             return False
+        u.untimed_ms = 0.0 if u.text.told else u.untimed_ms
         for number, clause in enumerate(batch):
             start = u.text.add(f"{clause} ")
             if call.start < 0:
@@ -250,25 +259,29 @@ class SocketSpeaker:
         settings = self._settings
         if channel.closing:
             return settings.gap_s
-        if not call.begun and call.start >= 0:
+        if not call.heard and call.start >= 0:
             return settings.first_audio_s
-        if not call.waiting and (not u.text.told or u.text.nearly):
+        if not call.waiting and (u.lost or u.text.nearly):
             return settings.settle_ms / 1000
         return settings.gap_s
 
     def _quiet(self, u: _Utterance, channel: Channel, call: _Call) -> bool:
         """Nothing came in time. Whether the piece is over; otherwise there is something to wait for again."""
         settings, place = self._settings, self._asked.place
-        settled = not call.waiting and (not u.text.told or u.text.nearly)
-        if not call.begun and call.start >= 0 and not channel.closing:
+        settled = not call.waiting and (u.lost or u.text.nearly)
+        if not call.heard and call.start >= 0 and not channel.closing:
             channel.connection.give_up(f"{place} went silent")
             raise ConnectorFailure(f"{NAME}: {place} gave no audio within {settings.first_audio_s:g} s")
         if not channel.closing:
             if settled and not call.last:
+                u.text.skip()
                 return True  # what still comes is given with the next piece
             # Either it is over and the times do not show it, or the far end is dead: its answer to this tells.
             channel.close()
             return False
+        if (settled or u.text.whole) and not call.repeated:
+            u.leave()  # it is over, and only its end was not told
+            return True
         channel.connection.give_up(f"{place} went silent")
         u.channel = None
         if settled or u.text.whole:
@@ -287,15 +300,18 @@ class SocketSpeaker:
 
     def _heard(self, u: _Utterance, channel: Channel, piece: Piece, call: _Call) -> list[Said]:
         """What one message of audio says, in two parts where it ends one text and begins the next."""
-        begin, rate = u.audio_ms, self._settings.rate
+        begin, rate, before = u.audio_ms, self._settings.rate, u.text.said
         words = u.text.hear(piece.characters, [s + begin for s in piece.starts], [e + begin for e in piece.ends])
-        u.audio_ms += len(piece.pcm) / 2 / rate * 1000
-        u.timed = u.text.told
+        length = len(piece.pcm) / 2 / rate * 1000
+        u.audio_ms += length
+        u.untimed_ms = 0.0 if u.text.said > before else u.untimed_ms + length
         if u.audio_ms > _SPARE_MS + _LETTER_MS * len(u.text.text):
             channel.connection.give_up(f"{self._asked.place} did not end")
             raise ConnectorFailure(f"{NAME}: {self._asked.place} gave more audio than the text can have")
-        reached = u.text.said > call.start or not u.text.told
-        call.begun = call.begun or reached
+        # Times that are not of this text are nevertheless of this piece, when all before it has been said.
+        elsewhere = before >= call.start and letters_of("".join(piece.characters))
+        reached = bool(u.text.said > call.start or not u.text.told or u.lost or elsewhere)
+        call.heard = call.heard or reached
         if call.told or not reached or call.start < 0:
             return [_part(piece.pcm, words, begin)]
         call.told = True
@@ -304,10 +320,10 @@ class SocketSpeaker:
         if not 0 < cut < len(piece.pcm):
             return [_part(piece.pcm, words, begin, begins=True)]
         at = begin + cut / 2 / rate * 1000
-        before = [w for w in words if w.end_ms <= at]
+        earlier = [w for w in words if w.end_ms <= at]
         return [
-            _part(piece.pcm[:cut], before, begin),
-            _part(piece.pcm[cut:], words[len(before) :], at, begins=True),
+            _part(piece.pcm[:cut], earlier, begin),
+            _part(piece.pcm[cut:], words[len(earlier) :], at, begins=True),
         ]  # fmt: skip
 
     # -- the connection ----------------------------------------------------------------------------------------
@@ -329,8 +345,9 @@ class SocketSpeaker:
         """A new context, on the connection or on a new one; others make room for it when there are too many."""
         connection = await self._connected()
         if not connection.room:
+            live = connection.channels
             for u in self._utterances.values():
-                if not u.active and u.channel is not None:
+                if not u.active and u.channel in live:
                     u.leave()
                     break
             if not await connection.fewer(_ROOM_SECONDS):

@@ -83,6 +83,10 @@ class SpokenText:
         """The text from the first word on that is not known to have been said whole."""
         return self.text[self._tokens[self._next].at :] if self._next < len(self._tokens) else ""
 
+    def skip(self) -> None:
+        """Take everything that was added to have been said, times or not."""
+        self.said, self._next = len(self.letters), len(self._tokens)
+
     def begins(self, letter: int) -> float | None:
         """When the first letter of a text that was added begins; None while that is not known. ``letter``: what ``add``
         gave for that text."""

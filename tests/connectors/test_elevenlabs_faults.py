@@ -14,8 +14,9 @@ from echostack.connectors.elevenlabs_tts import ElevenLabsTts
 from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import AudioChunkStream
 from echostack.providers.elevenlabs import ElevenLabsServer
+from echostack.providers.elevenlabs_context import alignment
 from echostack.providers.faults import Fault, FaultKind
-from tests.connectors.elevenlabs_calls import KEY, piece, say, server, settings, speaking, whole
+from tests.connectors.elevenlabs_calls import KEY, piece, say, server, settings, speaking, spelled, whole
 from tests.connectors.harness import FakeContext
 
 TEXT = "One two three four five."
@@ -175,6 +176,76 @@ async def test_over_http_an_answer_that_breaks_off_is_a_failure(fault: Fault, me
     async with server(message_ms=120, faults=[fault]) as there, speaking(there, transport="http") as tts:
         assert message in str(await failure(tts))
         assert (await say(tts, whole("Next.", "v"))).characters == "Next."
+
+
+# -- times that are missing or wrong ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("echostack.providers.elevenlabs_context.alignment", lambda *told: None)
+
+
+@pytest.mark.usefixtures("untimed")
+async def test_without_times_a_short_silence_ends_a_piece_and_nothing_is_lost() -> None:
+    async with server(message_ms=40) as there, speaking(there) as tts:
+        first = await say(tts, piece("One two. "))
+        second = await say(tts, piece("Six nine. "))
+        third = await say(tts, piece("Five.", final=True))
+    assert spelled(first.pcm + second.pcm + third.pcm) == " One two. Six nine. Five. "
+    assert [s.text for s in (first, second, third)] == [["One two."], ["Six nine."], ["Five."]]
+    assert [w for s in (first, second, third) for w in s.words] == []
+    assert third.chunks[-1].final
+
+
+@pytest.mark.usefixtures("untimed")
+async def test_without_times_what_comes_late_is_given_with_the_next_piece() -> None:
+    async with server(message_ms=120, pace=1.0) as there, speaking(there, settle_ms=40) as tts:
+        first = await say(tts, piece("One two. "))
+        assert len(first.characters) < len(" One two. ")
+        second = await say(tts, piece("Three.", final=True))
+    assert spelled(first.pcm + second.pcm) == " One two. Three. "
+
+
+@pytest.mark.usefixtures("untimed")
+async def test_without_times_what_broke_off_is_not_said_again() -> None:
+    async with server(message_ms=120, faults=[Fault(FaultKind.CUT, after=3)]) as there, speaking(there) as tts:
+        assert str(await failure(tts)) == f"elevenlabs.tts: the connection to {at(there)} broke"
+        assert there.seen.counts["opened"] == 1
+
+
+@pytest.mark.usefixtures("untimed")
+async def test_without_times_what_never_began_is_asked_for_again() -> None:
+    async with server(message_ms=120, faults=[Fault(FaultKind.CUT)]) as there, speaking(there) as tts:
+        assert (await say(tts, whole(TEXT))).pcm
+        assert there.seen.counts["opened"] == 2
+
+
+async def test_times_of_another_text_end_by_silence_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    def romanised(speech: Any, first: int, last: int, begin: float) -> dict[str, Any]:
+        told = alignment(speech, first, last, begin)
+        return {**told, "chars": ["q" for _ in told["chars"]]}
+
+    monkeypatch.setattr("echostack.providers.elevenlabs_context.alignment", romanised)
+    async with server(message_ms=40) as there, speaking(there) as tts:
+        said = await say(tts, piece("你好,世界。"))
+        more = await say(tts, piece("再见。", final=True))
+        assert len(said.pcm + more.pcm) == 2 * 640 * len(" 你好,世界。 " + " 再见。 ")  # in a context of its own
+        assert [said.text, more.text] == [["你好,世界。"], ["再见。"]]
+        assert more.chunks[-1].final
+        assert (await say(tts, whole("Next.", "v"))).chunks[-1].final
+        assert there.seen.counts["opened"] == 1
+
+
+async def test_a_context_whose_end_is_never_told_keeps_nobody_waiting() -> None:
+    async with server(closing=30.0) as there, speaking(there) as tts:
+        for k in range(3):
+            begun = there.clock.now()
+            said = await say(tts, whole("Hello.", f"u{k}"))
+            assert said.characters == " Hello. "
+            assert said.chunks[-1].final
+            assert there.clock.now() - begun < 0.5
+        assert there.seen.counts["opened"] == 1
 
 
 # -- what is refused -------------------------------------------------------------------------------------------
