@@ -33,6 +33,7 @@ _CONTEXT: Final = 4096  # tokens of prompt and answer together
 _ROOM: Final = 2000  # bytes of messages that the model is told: 3 ms for each token of them go by before its first
 _BATCH: Final = 64  # tokens of the prompt between two looks at whether the answer is still wanted: some 0.2 s
 _THREADS: Final = 1  # with two that wait for each other, a machine that is busy makes ten times fewer tokens
+_REPEAT: Final = 1.2
 _AHEAD: Final = 32  # pieces that may wait for their reader
 _LOOK: Final = 0.05  # seconds between two looks at whether a reader that is slow is still there
 _END: Final = 5.0  # seconds that the end of the program waits for the model to stop
@@ -116,7 +117,8 @@ class SmallModel:
     """
 
     def __init__(self, *, temperature: float = 0.0, seed: int = 0, reuse: bool = False) -> None:
-        self._options = {"temperature": temperature, "seed": seed, "cache_prompt": reuse}
+        # Without the penalty so small a model falls into saying one thing again and again.
+        self._options = {"temperature": temperature, "seed": seed, "cache_prompt": reuse, "repeat_penalty": _REPEAT}
 
     async def load(self) -> None:
         """Load the weights, about 0.5 s, unless they are. MissingExtra, or ConnectorFailure when they are not there."""

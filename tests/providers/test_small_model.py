@@ -46,7 +46,7 @@ async def idle() -> None:
 async def test_it_answers_in_pieces() -> None:
     pieces = await said()
     assert 2 < len(pieces) <= 12
-    assert "".join(pieces).startswith("I'm sorry")
+    assert len("".join(pieces).split()) > 2
 
 
 @pytest.mark.embedded

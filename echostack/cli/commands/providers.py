@@ -105,7 +105,7 @@ def brain_of(replies: str | None) -> Any:
     if replies == "small":
         from echostack.providers.small_model import SmallModel
 
-        return SmallModel()
+        return SmallModel(reuse=True)
     return read_replies(Path(replies))
 
 
