@@ -215,8 +215,8 @@ class ChatMemory:
                     yield from _told(exchange)
         if last is not None:
             # What is being said still, or was said a moment ago, without a record of it yet.
-            words = "" if last.utterance in heard else last.said
-            yield Said("assistant", words, last.calls)
+            saying = "" if last.utterance in heard else last.said
+            yield Said("assistant", saying, last.calls)
             yield _results(last)
 
     def _placed(

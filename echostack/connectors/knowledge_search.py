@@ -76,8 +76,8 @@ class KnowledgeSearch:
         self._passages, self._index = await self._context.compute.run(_load, self._settings)
 
     async def __call__(self, asked: Text | ToolCall) -> Documents | ToolResult:
-        """What was found for one turn, or for a model's call, whose argument ``query`` (or all texts of it, where it has
-        none of that name) is what is searched for."""
+        """What was found for one turn, or for a model's call: its argument ``query`` is searched for, or all its texts
+        where it has none of that name."""
         if isinstance(asked, Text):
             return Documents(asked.text, await self._find(asked.text))
         found = await self._find(_query(asked))

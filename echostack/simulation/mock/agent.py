@@ -7,10 +7,9 @@ from typing import Any
 
 from echostack.core.events import Event
 from echostack.core.kinds import Payload
-from echostack.core.payloads import AgentMessage, AgentMessagePartial, CallStarted, Text, ToolCall, ToolCallPartial
-from echostack.registry import ConnectorSpec, Out, Simulator
+from echostack.core.payloads import AgentMessage, AgentMessagePartial, CallStarted, Text
+from echostack.registry import ConnectorSpec, Simulator
 from echostack.simulation.mock import knobs
-from echostack.simulation.mock.model import Answer
 from echostack.simulation.mock.pauses import Pauses
 from echostack.simulation.mock.replies import in_pieces, reply_to, words_in
 from echostack.simulation.world import World
@@ -38,14 +37,13 @@ class SimulatedAgent:
         self._pieces = AgentMessagePartial in spec.produces
         self._whole = AgentMessage in spec.produces
         self._simulator, self._world = simulator, world
-        self._ports = spec.ports(settings)
         self._interruptible = knobs.flag(settings, "interruptible", True)
         self._language = knobs.text(settings, "language", "")
         tokens = knobs.number(settings, "tokens_per_second", TOKENS_PER_SECOND)
         self._characters_per_second = tokens * CHARACTERS_PER_TOKEN
         self._pauses = Pauses(simulator.clock, told=spec.keeps_running)
 
-    async def answer(self, event: Event) -> AsyncIterator[Answer]:
+    async def answer(self, event: Event) -> AsyncIterator[Payload]:
         """The reply to one event, in the time that a model takes."""
         payloads = self._payloads(event)
         latency = self._simulator.latency()
@@ -65,7 +63,7 @@ class SimulatedAgent:
         """Say nothing more of the reply that is under way; the next event is answered at once."""
         self._pauses.give_up()
 
-    def at_once(self, event: Event) -> Sequence[Answer]:
+    def at_once(self, event: Event) -> Sequence[Payload]:
         """The reply of an agent that never waits."""
         return [output for payload in self._payloads(event) for output in self._outputs(payload, event)]
 
@@ -81,7 +79,7 @@ class SimulatedAgent:
         draw = self._world.random_for(f"{self._simulator.node} replies to {words_in(event.payload)}")
         return (AgentMessage(reply_to(event.payload, draw)),)
 
-    def _outputs(self, payload: Payload, event: Event) -> Iterator[Answer]:
+    def _outputs(self, payload: Payload, event: Event) -> Iterator[Payload]:
         """``payload`` as this agent says it."""
         if isinstance(payload, Text):
             payload = AgentMessage(payload.text)
@@ -89,9 +87,7 @@ class SimulatedAgent:
             # A whole message, said by an agent that has no other kind to say it in.
             payload = AgentMessage(payload.text, "", payload.interruptible, payload.language)
         if not isinstance(payload, AgentMessage):
-            # A call of a tool leaves by the tool's port, as a model's does.
-            port = payload.name if isinstance(payload, ToolCall | ToolCallPartial) else ""
-            yield Out(payload, port=port) if port in self._ports else payload
+            yield payload
             return
         message = AgentMessage(
             payload.text,
