@@ -20,6 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from echostack.connectors.alongside import Alongside
+from echostack.connectors.elevenlabs_channel import Channel, Piece
 from echostack.connectors.elevenlabs_errors import (
     NAME,
     Asked,
@@ -34,9 +35,6 @@ from echostack.core.errors import ConnectorFailure
 CONTEXTS: Final = 5
 """Contexts that the service takes on one connection, closed ones included until it has told their end."""
 
-BUFFER_MS: Final = 60_000.0
-"""Audio of one channel that waits to be taken; then the connection is read no further."""
-
 _POLICY_VIOLATION: Final = 1008
 _MESSAGE_BYTES: Final = 16 * 2**20
 _MESSAGES: Final = 8  # that the library takes off the wire ahead of us
@@ -49,21 +47,6 @@ class Broken(ConnectorFailure):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """One message of audio: whole samples of 16-bit PCM, and the times of characters in ms from its beginning.
-
-    ``source`` is the message itself, to know it again. ``end``: the context's last message; it holds no audio.
-    """
-
-    pcm: bytes = b""
-    characters: tuple[str, ...] = ()
-    starts: tuple[float, ...] = ()
-    ends: tuple[float, ...] = ()
-    source: str = ""
-    end: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Line:
     """How to connect: the address, the headers, the sample rate in Hz, and the deadlines in seconds."""
 
@@ -73,91 +56,6 @@ class Line:
     connect_s: float
     keepalive_s: float
     asked: Asked
-
-
-class Channel:
-    """One context: what arrived for it and was not taken yet. Made by ``Connection.channel``."""
-
-    def __init__(self, connection: Connection, name: str) -> None:
-        self.connection, self.name = connection, name
-        self.reading = False
-        """Whether a call takes from it: then a full channel holds the connection back, else what comes is dropped."""
-        self.closing = False
-        self.ended = False
-        """Whether the service has told its end."""
-        self.used = connection.clock.now()
-        self.failure: ConnectorFailure | None = None
-        self._pieces: deque[Piece] = deque()
-        self._waiting_ms = 0.0
-        self._news = asyncio.Event()
-        self._torn = b""
-
-    @property
-    def full(self) -> bool:
-        return self._waiting_ms >= BUFFER_MS
-
-    def send(self, text: str, **more: Any) -> None:
-        """Post ``text``, to be spoken after what was sent before."""
-        self.used = self.connection.clock.now()
-        self.connection.post({"text": text, "context_id": self.name, **more})
-
-    def close(self) -> None:
-        """Post the end of the context: what was flushed is still spoken, then its last message comes. Idempotent."""
-        if not self.closing and not self.ended:
-            self.closing = True
-            self.connection.post({"context_id": self.name, "close_context": True})
-
-    def abandon(self) -> None:
-        """Close it, and drop what it has and what still comes for it. Never waits. Idempotent."""
-        self.close()
-        self.connection.forget(self)
-        self._pieces.clear()
-        self._waiting_ms = 0.0
-        self.reading = False
-        self._news.set()
-
-    def rests(self) -> None:
-        """Nobody takes for now."""
-        self.reading = False
-        self.connection.made_room()
-
-    async def take(self, seconds: float) -> Piece | None:
-        """The next piece; None when none comes within ``seconds``. Raises the failure of the connection, after the
-        pieces that came before it. Cancelled, it loses none."""
-        if not self._pieces and self.failure is None:
-            with suppress(TimeoutError):
-                async with self.connection.clock.timeout(max(0.0, seconds)):
-                    while not self._pieces and self.failure is None:
-                        self._news.clear()
-                        await self._news.wait()
-        if self._pieces:
-            piece = self._pieces.popleft()
-            self.used = self.connection.clock.now()
-            self._waiting_ms -= self._ms(piece)
-            self.connection.made_room()
-            return piece
-        if self.failure is not None:
-            raise self.failure
-        return None
-
-    def arrived(self, piece: Piece) -> None:
-        """Keep a piece for whoever takes. For the connection."""
-        if piece.pcm or self._torn:
-            pcm = self._torn + piece.pcm
-            whole = len(pcm) // 2 * 2
-            self._torn = pcm[whole:]  # a sample may be torn between two messages
-            piece = Piece(pcm[:whole], piece.characters, piece.starts, piece.ends, piece.source, piece.end)
-        self._pieces.append(piece)
-        self._waiting_ms += self._ms(piece)
-        self._news.set()
-
-    def failed(self, failure: ConnectorFailure) -> None:
-        """Nothing more comes. For the connection."""
-        self.failure = self.failure or failure
-        self._news.set()
-
-    def _ms(self, piece: Piece) -> float:
-        return len(piece.pcm) / 2 / self.connection.rate * 1000
 
 
 class Connection:

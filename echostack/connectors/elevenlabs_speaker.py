@@ -11,9 +11,10 @@ from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
 from echostack.connectors.clauses import clauses
+from echostack.connectors.elevenlabs_channel import Channel, Piece
 from echostack.connectors.elevenlabs_errors import NAME, Asked
 from echostack.connectors.elevenlabs_settings import ElevenLabsTtsSettings
-from echostack.connectors.elevenlabs_socket import Broken, Channel, Connection, Line, Piece
+from echostack.connectors.elevenlabs_socket import Broken, Connection, Line
 from echostack.connectors.elevenlabs_words import SpokenText, letters_of
 from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import Usage, Word

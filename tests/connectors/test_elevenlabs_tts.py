@@ -286,7 +286,7 @@ async def test_the_connection_is_kept_alive_while_nothing_is_said() -> None:
 
 
 async def test_a_slow_listener_holds_the_service_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("echostack.connectors.elevenlabs_socket.BUFFER_MS", 400.0)
+    monkeypatch.setattr("echostack.connectors.elevenlabs_channel.BUFFER_MS", 400.0)
     async with server(message_ms=200, voice=CodedVoice(200)) as there, speaking(there, gap_s=1.0) as tts:
         stream = tts(whole("abcdefghij" * 10))
         first = await anext(stream)
@@ -302,7 +302,7 @@ async def test_a_slow_listener_holds_the_service_back(monkeypatch: pytest.Monkey
 
 
 async def test_audio_that_nobody_takes_is_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("echostack.connectors.elevenlabs_socket.BUFFER_MS", 400.0)
+    monkeypatch.setattr("echostack.connectors.elevenlabs_channel.BUFFER_MS", 400.0)
     context = FakeContext()
     # The text is said long before its audio is over, so that nobody takes the rest.
     voice = CodedVoice(lambda c: 1_500 if c == " " else 10, silent=True)
