@@ -35,7 +35,7 @@ LONGEST: Final = 1_800
 """Seconds that it records; what comes later is heard and not kept."""
 
 _FRAME: Final = RATE // 100
-_AHEAD: Final = 100  # milliseconds of its own voice that the SDK holds
+_AHEAD: Final = 300  # milliseconds of its own voice that the SDK holds
 _STREAM: Final = 200  # frames of the agent's that may wait to be looked at
 _MESSAGES: Final = 10_000  # data messages that are kept
 _SLACK: Final = 0.25  # seconds by which frames may come late before there is a hole in what was heard

@@ -84,7 +84,7 @@ class Guest:
         await self.room.connect(server.environment[URL], token(identity, room, **options), chosen)
 
     async def publish(self, **options: Any) -> rtc.LocalTrackPublication:
-        self.source = rtc.AudioSource(RATE, 1, queue_size_ms=100)
+        self.source = rtc.AudioSource(RATE, 1, queue_size_ms=1_000)
         track = rtc.LocalAudioTrack.create_audio_track("voice", self.source)
         return await self.room.local_participant.publish_track(track, rtc.TrackPublishOptions(**options))
 

@@ -45,6 +45,7 @@ async def settled(count: int, seconds: float = 5.0) -> int:
     return sockets()
 
 
+@pytest.mark.slow
 async def test_fifty_calls_leave_nothing() -> None:
     async with LiveKitServer() as server:
         assert isinstance(server, LiveKitServer)
