@@ -10,6 +10,7 @@ import asyncio
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib import import_module
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -51,17 +52,25 @@ class Sdk:
         self.closed: type[Exception] = sockets.ConnectionClosed
         self.http_error: type[Exception] = http.HTTPError
         self.http_client: Any = http.AsyncClient
+        # Every client wants one, and making one takes 50 ms; live recognition makes no request by it.
+        self._no_requests: Any = http.AsyncClient()
         self.socket_error: type[Exception] = sockets.WebSocketException
 
     def client(self, base_url: str, api_key: str, http: Any = None) -> Any:
         """A client for one server; ``base_url`` is http or https, the websocket's address follows from it.
 
-        http: what it makes plain requests by, for the caller to close; it holds nothing open as long as none is made.
+        http: what it makes plain requests by, for the caller to close; without it, it is for live recognition only.
         """
         base = base_url.rstrip("/")
         live = "ws" + base.removeprefix("http")
         address = self._environment(base=base, production=live, agent=live, agent_rest=base)
-        return self._client(api_key=api_key, environment=address, max_retries=0, httpx_client=http)
+        return self._client(api_key=api_key, environment=address, max_retries=0, httpx_client=http or self._no_requests)
+
+
+@cache
+def shared_sdk() -> Sdk:
+    """The process's one Sdk. MissingExtra when the package is not installed."""
+    return Sdk()
 
 
 class Link:

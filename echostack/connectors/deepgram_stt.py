@@ -10,7 +10,7 @@ from typing import Any
 
 from echostack.connectors.alongside import Alongside
 from echostack.connectors.deepgram_hearing import Hearing
-from echostack.connectors.deepgram_link import LinkLost, Sdk, host_of, refused
+from echostack.connectors.deepgram_link import LinkLost, Sdk, host_of, refused, shared_sdk
 from echostack.connectors.deepgram_settings import DeepgramSettings
 from echostack.core.audio import AudioFormat
 from echostack.core.errors import ConnectorFailure
@@ -52,7 +52,7 @@ class DeepgramStt:
     @staticmethod
     async def probe(settings: DeepgramSettings) -> None:
         """Ask Deepgram whether it knows the key. ConnectorFailure that says what is wrong."""
-        sdk, where = Sdk(), host_of(settings.base_url)
+        sdk, where = shared_sdk(), host_of(settings.base_url)
         async with sdk.http_client(timeout=settings.connect_s) as http:
             client = sdk.client(settings.base_url, _key(settings), http)
             try:
@@ -84,8 +84,8 @@ class DeepgramStt:
     async def _sdk(self) -> tuple[Sdk, Any]:
         if self._loaded is None:
             key = _key(self._settings)
-            sdk = await self._context.compute.run(Sdk)
-            self._loaded = sdk, await self._context.compute.run(sdk.client, self._settings.base_url, key)
+            sdk = await self._context.compute.run(shared_sdk)
+            self._loaded = sdk, sdk.client(self._settings.base_url, key)
         return self._loaded
 
 

@@ -175,7 +175,7 @@ class DeepgramServer(ProviderServer):
 
         transcript = Transcript(
             options, self._recognise(options), _request_id(exchange),
-            interim_every=self._interim_every, longest=self._longest,
+            clock=self.clock, interim_every=self._interim_every, longest=self._longest,
         )  # fmt: skip
         outlet = Outlet(request, socket, self.clock, fault, note)
         async with Alongside(outlet.deliver()):

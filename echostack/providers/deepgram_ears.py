@@ -235,20 +235,32 @@ class Decoded(_Gated):
         self._decode = decode
         self._audio = bytearray()
         self._first = 0
+        self._stretches: deque[list[float]] = deque()  # of voice: where each began and ended, in order
         self._last: tuple[float, float, Sequence[SpokenWord]] = (0.0, 0.0, ())
+
+    def hear(self, pcm: bytes) -> None:
+        super().hear(pcm)
+        if self._stretches:
+            self._stretches[-1][1] = self.voiced_until
 
     def _heard(self, pcm: bytes) -> None:
         self._audio += pcm
 
+    def _began(self) -> None:
+        assert self.voiced_from is not None
+        self._stretches.append([self.voiced_from, self.voiced_from])
+
     async def words(self, start: float, end: float) -> Sequence[SpokenWord]:
         self._forget(start)
-        if self.voiced_from is None or self.voiced_until <= start:
+        while self._stretches and self._stretches[0][1] <= start:
+            self._stretches.popleft()
+        if not self._stretches:
             return ()
         until = min(end, self.voiced_until + 0.16)  # a little silence, without which the model guesses the last word
         if self._last[:2] != (start, until):
-            begins = max(start, self.voiced_from - 0.3)
-            text = await self._decode(self._between(begins, until))
-            self._last = start, until, spread(text, max(start, self.voiced_from), min(end, self.voiced_until))
+            voiced = max(start, self._stretches[0][0])
+            text = await self._decode(self._between(max(start, voiced - 0.3), until))
+            self._last = start, until, spread(text, voiced, min(end, self.voiced_until))
         return self._last[2]
 
     def boundary(self, start: float, end: float) -> float:

@@ -13,12 +13,15 @@ from typing import Any, Final
 
 from echostack.connectors.pcm import mono
 from echostack.core.audio import BYTES_PER_SAMPLE
+from echostack.core.clock import LoopClock
 from echostack.providers.deepgram_ears import Ear, SpokenWord
 from echostack.providers.deepgram_query import ListenOptions
 
 Message = dict[str, Any]
 
 _STEP_SECONDS: Final = 0.02  # audio is looked at in such steps, so that results do not depend on how it was packed
+
+_TIMES_AS_LONG: Final = 4.0
 
 
 class Transcript:
@@ -29,17 +32,19 @@ class Transcript:
     """
 
     def __init__(
-        self, options: ListenOptions, ear: Ear, request_id: str, *, interim_every: float, longest: float
-    ) -> None:
+        self, options: ListenOptions, ear: Ear, request_id: str, *, clock: LoopClock, interim_every: float,
+        longest: float,
+    ) -> None:  # fmt: skip
         self._options, self._ear, self._id = options, ear, request_id
+        self._clock = clock
         self._interim_every, self._longest = interim_every, longest
+        self._apart = interim_every
         self._frame = BYTES_PER_SAMPLE * options.channels
         self._rest = b""
         self._samples = 0
         self._done = 0.0  # results up to here are final
         self._interim_at = 0.0
         self._began: float | None = None  # the speech that was told of
-        self._ended = True  # whether that speech has had its speech_final
         self._last_word = 0.0
         self._utterance_open = False
 
@@ -85,17 +90,15 @@ class Transcript:
         options, now, ear = self._options, self.seconds, self._ear
         found: list[Message] = []
         if ear.voiced_from is not None and ear.voiced_from != self._began:
-            self._began, self._ended = ear.voiced_from, False
+            self._began = ear.voiced_from
             if options.vad_events:
                 found.append({"type": "SpeechStarted", "channel": [0, 1], "timestamp": round(self._began, 3)})
-        quiet = now - ear.voiced_until
-        if not self._ended and options.endpointing is not None and quiet * 1000 >= options.endpointing - 1e-6:
-            self._ended = True
+        quiet, speaking = now - ear.voiced_until, ear.voiced_until > self._done
+        if speaking and options.endpointing is not None and quiet * 1000 >= options.endpointing - 1e-6:
             found.append(await self._result(now, final=True, speech_final=True))
         elif now - self._done >= self._longest:
-            speaking = ear.voiced_until > self._done
             found.append(await self._result(ear.boundary(self._done, now) if speaking else now, final=True))
-        elif options.interim_results and now - self._interim_at >= self._interim_every - 1e-6:
+        elif options.interim_results and now - self._interim_at >= self._apart - 1e-6:
             found.append(await self._result(now))
         return [*found, *self._utterance_end(now)]
 
@@ -111,7 +114,10 @@ class Transcript:
         self, until: float, *, final: bool = False, speech_final: bool = False, from_finalize: bool = False
     ) -> Message:
         start = self._done
+        begun = self._clock.now()
         words = await self._ear.words(start, until)
+        # An ear that is slow is asked less often, so that interim results do not hold up the final ones.
+        self._apart = max(self._interim_every, _TIMES_AS_LONG * (self._clock.now() - begun))
         self._interim_at = self.seconds
         if final:
             self._done = until
