@@ -7,6 +7,7 @@ import asyncio
 import random
 
 import pytest
+from aiohttp import WSMsgType, web
 
 from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import AudioFrame
@@ -272,3 +273,30 @@ async def test_what_answers_is_no_deepgram() -> None:
     async with listener, Call(None, base_url=f"http://127.0.0.1:{port}", outage_s=0.1) as call:
         await call.until(call.over.is_set, 3.0)
     assert str(call.failure) == (f"deepgram.stt: 127.0.0.1:{port} refuses the connection (200)")
+
+
+async def test_a_stream_that_is_closed_in_good_order_is_over_without_an_account_of_it() -> None:
+    opened: list[str] = []
+
+    async def listen(request: web.Request) -> web.WebSocketResponse:
+        opened.append(request.path)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            if message.type is WSMsgType.TEXT and "CloseStream" in message.data:
+                break
+        return socket
+
+    application = web.Application()
+    application.router.add_get("/v1/listen", listen)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with Call(None, base_url=f"http://127.0.0.1:{runner.addresses[0][1]}") as call:
+            await call.line.say(bytes(640))
+            await call.ended()
+    finally:
+        await runner.cleanup()
+    assert call.failure is None
+    assert opened == ["/v1/listen"]
