@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
@@ -46,6 +47,7 @@ class Patience:
         try:
             async with clock.timeout(max(0.0, last - clock.now())) as limit:
                 when = limit.when()
+                timer: asyncio.TimerHandle | None = None
 
                 def look() -> None:
                     nonlocal beats, timer
@@ -56,7 +58,8 @@ class Patience:
                     beats = self.alive()
                     timer = clock.call_later(self._between, look)
 
-                timer = clock.call_later(self._between, look) if self._begun else None
+                if self._begun:
+                    timer = clock.call_later(self._between, look)
                 try:
                     return await anext(source)
                 finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from echostack.core.payloads import AgentMessage, Text
 from echostack.providers.anthropic import AnthropicServer
 from echostack.providers.brain import Calling, Script
 from echostack.providers.faults import Fault, FaultKind
+from echostack.providers.openai import OpenAIServer
 
 BOOKING = """
 connectors:
@@ -46,6 +47,20 @@ connectors:
   faq.agent: {{fallback: ["I do not know that."]}}
 pipeline:
   - ingress.app.text -> claude.agent ?? faq.agent
+"""
+
+VENDORS = """
+connectors:
+  claude.agent:
+    attempts: 1
+    tools: &tools {look_up: {description: Finds what the house says., parameters: {query: {type: string}}}}
+  openai.agent: {tools: *tools}
+  house: {use: knowledge.search, passages: [We are open from nine to five.]}
+pipeline:
+  - ingress.app.text -> claude.agent ?? openai.agent
+  - claude.agent:look_up -> house
+  - openai.agent:look_up -> house
+  - house -> claude.agent: {cycle: true, queue: 8, overflow: drop_oldest}
 """
 
 
@@ -85,9 +100,9 @@ async def server() -> AsyncIterator[AnthropicServer]:
         yield server
 
 
-async def answers(graph: str, server: AnthropicServer, *turns: str) -> tuple[list[str], list[Event]]:
+async def answers(graph: str, environment: Mapping[str, str], *turns: str) -> tuple[list[str], list[Event]]:
     """What the agent answers to each turn, said when the turn before was answered; and every event of the call."""
-    pipeline = echostack.compile(graph, env=dict(server.environment))
+    pipeline = echostack.compile(graph, env=dict(environment))
     said: list[str] = []
     events: list[Event] = []
     answered = asyncio.Event()
@@ -118,7 +133,7 @@ async def test_the_model_books_by_http_and_looks_things_up_in_one_turn(server: A
         "Bye.",
     ])  # fmt: skip
     graph = BOOKING.format(claude=server.url, service=tables.url)
-    said, _ = await answers(graph, server, "a table for two, and when are you open?", "thanks")
+    said, _ = await answers(graph, server.environment, "a table for two, and when are you open?", "thanks")
     assert said == ["One moment.", "It is booked. We are open from nine to five.", "Bye."]
     assert tables.asked == [2]
     second, third = (s.data["body"]["messages"] for s in server.seen.of("received")[1:])
@@ -133,7 +148,9 @@ async def test_the_model_books_by_http_and_looks_things_up_in_one_turn(server: A
 
 async def test_the_model_learns_that_a_tool_failed_and_says_so(server: AnthropicServer, tables: Tables) -> None:
     server.brain = Script([[Calling("book_table", {"people": 20})], "That is too many, I am afraid."])
-    said, _ = await answers(BOOKING.format(claude=server.url, service=tables.url), server, "a table for twenty")
+    said, _ = await answers(
+        BOOKING.format(claude=server.url, service=tables.url), server.environment, "a table for twenty"
+    )
     assert said == ["That is too many, I am afraid."]
     (result,) = server.seen.of("received")[1].data["body"]["messages"][-1]["content"]
     assert result["is_error"] is True
@@ -145,7 +162,7 @@ async def test_an_overloaded_provider_is_tried_again_after_the_time_that_it_name
     server.faults.add(Fault(FaultKind.RATE_LIMITED, seconds=0.2))
     server.faults.add(Fault(FaultKind.UNAVAILABLE))
     graph = CHOICE.format(claude=server.url, more=", attempts: 3")
-    said, events = await answers(graph, server, "hi")
+    said, events = await answers(graph, server.environment, "hi")
     assert said == ["Hello."]
     assert len([e for e in events if e.name == "error.claude.retried"]) == 2
     opened = [s.time for s in server.seen.of("opened")]
@@ -157,9 +174,23 @@ async def test_another_agent_answers_where_the_model_cannot(server: AnthropicSer
     server.brain = Script(["Hello."])
     server.faults.add(Fault(fault, times=1))
     graph = CHOICE.format(claude=server.url, more=", attempts: 1")
-    said, events = await answers(graph, server, "what is the airspeed of a swallow", "and now?")
+    said, events = await answers(graph, server.environment, "what is the airspeed of a swallow", "and now?")
     assert said == ["I do not know that.", "Hello."]
     (over,) = [e for e in events if e.name.endswith(".failed_over")]
     assert "secret" not in str(over)
     await asyncio.sleep(0.01)
     assert server.open == 0
+
+
+async def test_another_vendors_model_goes_on_in_the_middle_of_a_turn_with_what_the_tools_brought(
+    server: AnthropicServer,
+) -> None:
+    server.brain = Script([[Calling("look_up", {"query": "open"})]])
+    server.faults.add(Fault(FaultKind.UNAVAILABLE, skip=1))
+    async with OpenAIServer(brain=Script(["From nine to five."])) as other:
+        environment = {**server.environment, **other.environment}
+        said, events = await answers(VENDORS, environment, "when are you open?")
+        assert said == ["From nine to five."]
+        assert [e.payload.to for e in events if e.name == "error.claude.failed_over"] == ["openai.agent"]  # type: ignore[attr-defined]
+        roles = [m["role"] for m in other.seen.of("received")[0].data["body"]["messages"]]
+        assert roles == ["system", "user", "assistant", "tool"]
