@@ -44,12 +44,15 @@ class Piece:
 
 
 class Recording:
-    """What was heard of one participant since `LiveKitServer.listen`, at most the last ten minutes."""
+    """What was heard of one participant since `LiveKitServer.listen`, at most the last ten minutes.
+
+    ``closed`` while it is not in the room. Of tracks that it publishes at once the packets are mixed up, not the sound.
+    """
 
     def __init__(self) -> None:
         self.pieces: deque[Piece] = deque(maxlen=_KEPT)
         self.dropped = 0
-        self.closed = False
+        self.closed = True
 
     def add(self, piece: Piece) -> None:
         if len(self.pieces) == _KEPT:
@@ -134,14 +137,12 @@ class Hearing:
             self._wait(GAP)
 
     def close(self) -> None:
-        """The track has ended: what was audible is silent now. Recordings stay as they are."""
+        """The track has ended: what was audible is silent now."""
         if self._cancel is not None:
             self._cancel()
             self._cancel = None
         if self.voiced:
             self._silent()
-        for recording in self.recordings:
-            recording.closed = True
         self.recordings.clear()
 
     def _decode(self, payload: bytes) -> Pcm | None:

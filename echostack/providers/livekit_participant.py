@@ -154,6 +154,7 @@ class Participant:
             other.drop(track)
         publication.close()
         self.info.is_publisher = any(p.live for p in self.publications.values())
+        self.room.count()
         self.note("unpublished", track=track, packets=publication.packets)
         if not self.closed:
             self.send(rtc.SignalResponse(track_unpublished=rtc.TrackUnpublishedResponse(track_sid=track)))
@@ -223,6 +224,7 @@ class Participant:
     def published(self, publication: Publication) -> None:
         """A publication is negotiated: everyone hears of it and may have it."""
         self.info.is_publisher = True
+        self.room.count()
         info = publication.info
         kind = "audio" if info.type == models.TrackType.AUDIO else "video"
         self.note("published", track=info.sid, name=info.name, kind=kind)
@@ -274,6 +276,7 @@ class Participant:
 
     def listen(self, recording: Recording) -> None:
         """Have what it says recorded, on all its audio tracks, those to come included."""
+        recording.closed = False
         self.recordings.append(recording)
         for publication in self.publications.values():
             if publication.hearing is not None:

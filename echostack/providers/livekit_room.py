@@ -72,13 +72,13 @@ class Room:
         if participant.info.identity not in self.participants and len(self.participants) >= most:
             raise Refused(429, "room has exceeded its max participants")
         self.participants[participant.info.identity] = participant
-        self._count()
+        self.count()
 
     def leave(self, participant: Participant) -> None:
         """Take one out and tell the others."""
         if self.participants.get(participant.info.identity) is participant:
             del self.participants[participant.info.identity]
-            self._count()
+            self.count()
         self.tell(participant)
 
     def tell(self, changed: Participant, *, itself: bool = False) -> None:
@@ -117,7 +117,8 @@ class Room:
         for one in self.participants.values():
             one.send(changed)
 
-    def _count(self) -> None:
+    def count(self) -> None:
+        """Count those who are here, and those who publish."""
         self.info.num_participants = len(self.participants)
         self.info.num_publishers = sum(p.info.is_publisher for p in self.participants.values())
 

@@ -168,7 +168,6 @@ def test_a_sound_is_heard_from_its_first_to_its_last_sample() -> None:
     ]
     assert told[1][2] - told[1][1] == pytest.approx(GAP, abs=0.02)
     assert recording.last_audible() == pytest.approx(told[1][1])
-    assert recording.closed
     heard, rate = recording.pcm()
     assert rate == RATE
     assert int(np.abs(heard).max()) > 7_000

@@ -55,6 +55,8 @@ async def test_participants_are_shown_changed_muted_and_removed(server: LiveKitS
         await b.until_told("subscribed", "a")
         listed = (await rooms.list_participants(api.ListParticipantsRequest(room="room"))).participants
         assert [(p.identity, [t.name for t in p.tracks]) for p in listed] == [("a", ["voice"]), ("b", [])]
+        (room,) = (await rooms.list_rooms(api.ListRoomsRequest())).rooms
+        assert (room.num_participants, room.num_publishers) == (2, 1)
         got = await rooms.get_participant(api.RoomParticipantIdentity(room="room", identity="a"))
         assert got.state == api.ParticipantInfo.ACTIVE
         mute = api.MuteRoomTrackRequest(room="room", identity="a", track_sid=publication.sid, muted=True)
