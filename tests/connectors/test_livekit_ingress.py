@@ -197,6 +197,26 @@ async def test_a_lost_signalling_connection_comes_back_and_that_is_told() -> Non
         await ends.until(lambda: any(loud(f) for f in ends.of(AudioFrame)[count:]))
 
 
+async def test_after_a_whole_new_connection_both_sides_hear_each_other() -> None:
+    async with call(ingress={"rejoin": 5.0}) as (_, ends, ann):
+        from livekit.rtc import SimulateScenarioKind
+
+        room = ends.ingress._room.sdk
+        renewing = asyncio.create_task(room.simulate_scenario(SimulateScenarioKind.SIMULATE_FULL_RECONNECT))
+        await ends.until(lambda: any(d.name == "reconnected" for d in ends.of(Data)), 10)
+        await renewing
+        await ends.until(lambda: ends.ingress._ears.listening)
+        count = len(ends.of(AudioFrame))
+        await ann.say(tone(0.5))
+        await ends.until(lambda: any(loud(f) for f in ends.of(AudioFrame)[count:]))
+        ann.heard.clear()
+        for _ in range(10):  # until the caller's side has taken the new track up
+            ends.egress.write(tone(0.08, rate=24_000))
+            await asyncio.sleep(0.1)
+        await ann.hear()
+        assert not ends.run.done()
+
+
 async def test_a_server_that_dies_in_the_call_is_one_clear_failure() -> None:
     async with call(ingress={"reconnect_timeout": 1.0}) as (server, ends, _):
         await server.stop()
