@@ -128,6 +128,7 @@ async def test_one_whose_place_is_gone_joins_anew() -> None:
         async with guests(server, "a", "b") as (a, b):
             await a.publish()
             await b.until_told("subscribed", "a")
+            await server.seen.until("subscribed")
             server.cut("room", "a")
             await server.seen.until("left")
             await a.until_told("reconnected", "", 10)
@@ -143,6 +144,7 @@ async def test_one_that_is_told_to_comes_again_from_the_start(server: LiveKitSer
     async with guests(server, "a", "b", single=single) as (a, b):
         await a.publish()
         await b.until_told("subscribed", "a")
+        await server.seen.until("subscribed")
         b.told.clear()
         await server.reconnect("room", "a")
         await a.until_told("reconnected", "", 10)
