@@ -15,7 +15,7 @@ from tests.cli.conftest import PROGRAM, Run
 
 COMMANDS = (
     "check", "fmt", "schema", "connectors", "explain-code", "explain", "render", "run", "talk", "demo", "version",
-    "recording", "replay", "simulate", "test", "search",
+    "providers", "recording", "replay", "simulate", "test", "search",
 )  # fmt: skip
 
 
