@@ -5,6 +5,7 @@ The command modules import the floors below only when they run, so that ``echost
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from io import TextIOWrapper
@@ -33,6 +34,8 @@ from echostack.cli.commands import (
     version,
 )
 from echostack.cli.guard import guarded, leave_at_the_next_signal, tell
+
+_FOREIGN_THREADS = "livekit.rtc"
 
 EPILOG = (
     "Exit status: 0 all is well, 1 findings or a failed call, 2 wrong usage, 130 interrupted. "
@@ -96,8 +99,21 @@ def main() -> None:
         app(prog_name="echostack")
     except OSError as error:  # help and usage are printed by the command-line library, outside the guard
         sys.exit(tell(error))
+    except SystemExit as end:
+        if _FOREIGN_THREADS in sys.modules:
+            _leave(end.code)
+        raise
     finally:
         leave_at_the_next_signal()
+
+
+def _leave(code: object) -> None:
+    """End the process without taking the interpreter down: a native thread of the LiveKit SDK that calls into Python
+    meanwhile would abort it (PyGILState_Ensure ends such a thread, which the SDK's own code does not survive)."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
 def _open_closed_streams() -> None:

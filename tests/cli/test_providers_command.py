@@ -58,7 +58,9 @@ CHAT = """
 import json, os, urllib.request as web
 body = json.dumps({"model": "any", "messages": [{"role": "user", "content": "When are you open?"}]}).encode()
 headers = {"Authorization": "Bearer sk-mine-and-secret", "Content-Type": "application/json"}
-print(web.urlopen(web.Request(os.environ["OPENAI_BASE_URL"] + "/chat/completions", body, headers)).status)
+answer = web.urlopen(web.Request(os.environ["OPENAI_BASE_URL"] + "/chat/completions", body, headers))
+answer.read()
+print(answer.status)
 """
 
 

@@ -53,12 +53,10 @@ def answer(messages: Sequence[Message]) -> str:
     return next((text for key, text in SAID.items() if key in said.lower()), "I do not know that.")
 
 
-def local(
-    lines: Sequence[str], *, names: Sequence[str] = LIVE, faults: Mapping[str, Sequence[Fault]] | None = None
-) -> Local:
+def local(lines: Sequence[str], *, names: Sequence[str] = LIVE) -> Local:
     """Servers without weights: what is heard are ``lines``, in turn, and the model writes 25 words a second."""
     options = {"deepgram": {"recognise": Lines(lines)}, "elevenlabs": {"voice": Tone(), "pace": 2.0}}
-    return Local(names, brain=Script(answer, pause=0.04), faults=faults, options=options)
+    return Local(names, brain=Script(answer, pause=0.04), options=options)
 
 
 @cache
@@ -98,23 +96,27 @@ async def made(
     file: Path = MANIFEST,
     seconds: float = 60.0,
     environment: Mapping[str, str] | None = None,
+    faults: Mapping[str, Fault] | None = None,
 ) -> Made:
-    """Run ``file`` by the command against ``servers``, and a caller by ``script``."""
+    """Run ``file`` by the command against ``servers``, and a caller by ``script``, who is in the room before ``faults``
+    are added and the command begins."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("LIVEKIT", "DEEPGRAM", "ANTHROPIC", "ELEVEN"))}
     trace = folder / "trace.jsonl"
+    spoken: list[tuple[float, float]] = []
+    where = servers.environment
+    key = (where["LIVEKIT_API_KEY"], where["LIVEKIT_API_SECRET"])
+    caller = Caller(where["LIVEKIT_URL"], key, where["LIVEKIT_ROOM"], "caller", LoopClock())
+    await caller.join()
+    for name, fault in (faults or {}).items():
+        servers.servers[name].faults.add(fault)
     process = await asyncio.create_subprocess_exec(
         PROGRAM, "run", file, "--json", "--trace", trace, *args,
         cwd=folder, env={**env, **(servers.environment if environment is None else environment)},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    spoken: list[tuple[float, float]] = []
 
     async def call() -> None:
-        where = servers.environment
-        key = (where["LIVEKIT_API_KEY"], where["LIVEKIT_API_SECRET"])
-        caller = Caller(where["LIVEKIT_URL"], key, where["LIVEKIT_ROOM"], "caller", LoopClock())
         try:
-            await caller.join()
             await script(caller)
         finally:
             await caller.leave()

@@ -155,8 +155,8 @@ FATAL = (FaultKind.UNAUTHORISED,)
 async def test_a_call_survives_every_fault_or_ends_by_it(tmp_path: Path, name: str, kind: FaultKind) -> None:
     """It goes on or it ends, and says why: no hang, no traceback, errors as events, one message at most."""
     fault = Fault(kind, seconds=0.05 if kind is FaultKind.SLOW else 1.0, after=1)
-    async with local(LINES[1:], faults={name: [fault]}) as servers:
-        call: Any = await made(servers, tmp_path, asking, seconds=75)
+    async with local(LINES[1:]) as servers:
+        call: Any = await made(servers, tmp_path, asking, seconds=75, faults={name: fault})
         assert "Traceback" not in call.err
         assert len(call.err.splitlines()) <= 1, call.err
         assert call.code in (0, 1), call.err
