@@ -19,9 +19,9 @@ import numpy as np
 from aiohttp import WSMsgType, web
 
 from echostack.connectors.alongside import Alongside
-from echostack.connectors.deepgram_link import Sdk
-from echostack.connectors.deepgram_settings import DeepgramSettings
-from echostack.connectors.deepgram_stt import DeepgramStt
+from echostack.connectors.deepgram.link import Sdk
+from echostack.connectors.deepgram.settings import DeepgramSettings
+from echostack.connectors.deepgram.stt import DeepgramStt
 from echostack.core.clock import LoopClock, ThreadCompute
 from echostack.core.events import Event
 from echostack.core.payloads import AudioFrame

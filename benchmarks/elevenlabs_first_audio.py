@@ -15,12 +15,12 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from echostack.connectors.elevenlabs_settings import ElevenLabsTtsSettings
-from echostack.connectors.elevenlabs_tts import ElevenLabsTts
+from echostack.connectors.elevenlabs.settings import ElevenLabsTtsSettings
+from echostack.connectors.elevenlabs.tts import ElevenLabsTts
 from echostack.core.clock import InlineCompute, LoopClock, stopwatch
 from echostack.core.payloads import AgentMessage
-from echostack.providers.elevenlabs import ElevenLabsServer
-from echostack.providers.elevenlabs_voice import CodedVoice
+from echostack.providers.elevenlabs.server import ElevenLabsServer
+from echostack.providers.elevenlabs.voice import CodedVoice
 from echostack.runtime.stats import percentile
 
 TEXT = "Your table for two is booked, see you at seven."

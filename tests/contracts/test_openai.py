@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from echostack.connectors.llama_agent import LlamaAgent
-from echostack.connectors.openai_agent import OpenAIAgent
+from echostack.connectors.openai.agent import OpenAIAgent
+from echostack.connectors.openai.llama import LlamaAgent
 from echostack.providers.brain import Script, last_said
-from echostack.providers.llama import LlamaServer
-from echostack.providers.openai import OpenAIServer
+from echostack.providers.openai.llama import LlamaServer
+from echostack.providers.openai.server import OpenAIServer
 from echostack.testing.contracts import AgentContract
 from echostack.testing.contracts.far_end import AgentScript, FarEnd
 

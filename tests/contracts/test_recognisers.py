@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from echostack.connectors.deepgram_stt import DeepgramStt
+from echostack.connectors.deepgram.stt import DeepgramStt
 from echostack.connectors.moonshine_stt import MoonshineStt
 from echostack.core.payloads import AudioFrame
-from echostack.providers.deepgram import DeepgramServer
-from echostack.providers.deepgram_ears import CodedScript
+from echostack.providers.deepgram.ears import CodedScript
+from echostack.providers.deepgram.server import DeepgramServer
 from echostack.testing.contracts import FarEnd, RecogniserContract, RecogniserScript
 
 

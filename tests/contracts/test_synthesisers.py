@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from echostack.connectors.elevenlabs_tts import ElevenLabsTts
+from echostack.connectors.elevenlabs.tts import ElevenLabsTts
 from echostack.connectors.piper_tts import PiperTts
-from echostack.providers.elevenlabs import ElevenLabsServer
-from echostack.providers.elevenlabs_voice import CodedVoice
+from echostack.providers.elevenlabs.server import ElevenLabsServer
+from echostack.providers.elevenlabs.voice import CodedVoice
 from echostack.testing.contracts import FarEnd, SynthesiserContract, VoiceScript
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from echostack.providers.brain import Script, last_said
-from echostack.providers.openai import OpenAIServer
+from echostack.providers.openai.server import OpenAIServer
 from echostack.testing.contracts import AgentContract, AgentScript, FarEnd, FaultKind
 from tests.contracts import parrot
 

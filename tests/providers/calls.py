@@ -19,8 +19,8 @@ from echostack.connectors.piper_voice import shared_voice
 from echostack.core.clock import LoopClock
 from echostack.providers.brain import Message, Script
 from echostack.providers.caller import Caller
-from echostack.providers.deepgram_ears import Lines
-from echostack.providers.elevenlabs_voice import Speech, spread
+from echostack.providers.deepgram.ears import Lines
+from echostack.providers.elevenlabs.voice import Speech, spread
 from echostack.providers.faults import Fault
 from echostack.providers.local import Local
 

@@ -14,9 +14,9 @@ from pydantic import SecretStr
 from echostack.core.clock import LoopClock
 from echostack.core.errors import ConnectorFailure
 from echostack.providers.caller import Caller, Line, at_rate, read_wav
-from echostack.providers.livekit import SECRET, LiveKitServer
+from echostack.providers.livekit.server import SECRET, LiveKitServer
 from echostack.providers.server import KEY
-from tests.providers.livekit_guests import URL, guests, token, tone
+from tests.providers.livekit.guests import URL, guests, token, tone
 
 
 @pytest.fixture

@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from echostack.connectors.llama_agent import LlamaAgent, LlamaSettings
+from echostack.connectors.openai.llama import LlamaAgent, LlamaSettings
 from echostack.core.clock import LoopClock
 from echostack.core.errors import ConnectorFailure, MissingExtra
 from echostack.core.payloads import AgentMessage, Text, Usage
 from echostack.providers import small_model
 from echostack.providers.brain import Message
-from echostack.providers.openai import OpenAIServer
+from echostack.providers.openai.server import OpenAIServer
 from echostack.providers.small_model import MODEL, SmallModel, fitting, shared_engine, weights
 from echostack.testing.contracts.left import Left
 from tests.connectors.harness import FakeContext

@@ -1,0 +1,1 @@
+"""Deepgram's live recognition on its SDK."""

@@ -1,0 +1,1 @@
+"""ElevenLabs' speech by its websocket, or on its SDK."""

@@ -1,0 +1,1 @@
+"""A LiveKit room as both ends of a call, on LiveKit's SDK."""

@@ -1,0 +1,1 @@
+"""A local LiveKit server on aiortc."""
