@@ -50,7 +50,7 @@ class Redactor:
     """Replaces secrets in texts by ``***``. Values shorter than four characters hide nothing and are left."""
 
     def __init__(self, secrets: Iterable[SecretStr]) -> None:
-        values = {s.get_secret_value() for s in secrets}
+        values = {s.get_secret_value().strip() for s in secrets}  # a key from a file ends in a line break
         # The longest first, so that a secret that holds another one goes whole.
         self._values = sorted((v for v in values if len(v) >= 4), key=lambda v: (-len(v), v))
 

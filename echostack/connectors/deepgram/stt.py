@@ -10,8 +10,9 @@ from typing import Any
 
 from echostack.connectors.alongside import Alongside
 from echostack.connectors.deepgram.hearing import Hearing
-from echostack.connectors.deepgram.link import LinkLost, Sdk, host_of, refused, shared_sdk
+from echostack.connectors.deepgram.link import WHO, LinkLost, Sdk, host_of, refused, shared_sdk
 from echostack.connectors.deepgram.settings import DeepgramSettings
+from echostack.connectors.keys import header_key
 from echostack.core.audio import AudioFormat
 from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import AudioFrame, SpeechStopped, Text, TextPartial, TextSegment, Usage
@@ -90,14 +91,7 @@ class DeepgramStt:
 
 
 def _key(settings: DeepgramSettings) -> str:
-    key = settings.api_key.get_secret_value().strip()
-    if not key:
-        raise ConnectorFailure(
-            "deepgram.stt: there is no key: put one into DEEPGRAM_API_KEY or api_key; https://console.deepgram.com "
-            "gives one",
-            retryable=False,
-        )
-    return key
+    return header_key(settings.api_key, node=WHO, variable="DEEPGRAM_API_KEY", source="https://console.deepgram.com")
 
 
 def _unavailable(where: str, why: str) -> ConnectorFailure:

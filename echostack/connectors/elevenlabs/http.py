@@ -37,11 +37,10 @@ class HttpSpeaker:
         from elevenlabs import AsyncElevenLabs
 
         s = self._settings
+        key = s.key
         trust = await self._context.compute.run(certificates)
         self._http = httpx.AsyncClient(verify=trust, trust_env=False, timeout=httpx.Timeout(60.0, connect=s.connect_s))
-        self._client = AsyncElevenLabs(
-            api_key=s.api_key.get_secret_value(), base_url=s.base_url, httpx_client=self._http
-        )
+        self._client = AsyncElevenLabs(api_key=key, base_url=s.base_url, httpx_client=self._http)
 
     async def close(self) -> None:
         http, self._http, self._client = self._http, None, None
@@ -168,7 +167,7 @@ async def probe(settings: ElevenLabsTtsSettings) -> None:
     asked = Asked(place, settings.voice_id, settings.model_id, settings.rate, Redactor([settings.api_key]))
     trust = certificates()
     async with httpx2.AsyncClient(verify=trust, trust_env=False, timeout=settings.connect_s) as client:
-        headers = {"xi-api-key": settings.api_key.get_secret_value(), "User-Agent": "echostack"}
+        headers = {"xi-api-key": settings.key, "User-Agent": "echostack"}
         try:
             answer = await client.get(f"{settings.base_url}/v1/user", headers=headers)
         except httpx2.TimeoutException:

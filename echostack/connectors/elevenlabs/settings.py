@@ -6,7 +6,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
+from echostack.connectors.elevenlabs.errors import NAME
 from echostack.connectors.http_call import check_url
+from echostack.connectors.keys import header_key
 from echostack.registry import ConnectorSettings, Env
 
 PRODUCTION: Final = "https://api.elevenlabs.io"
@@ -49,6 +51,14 @@ class ElevenLabsTtsSettings(ConnectorSettings):
     """Milliseconds without audio that end a piece of a message where the service tells no times."""
     keepalive_s: float = Field(15.0, gt=0.0, le=150.0)
     """Seconds between two messages that keep the connection alive while nothing is said."""
+
+    @property
+    def key(self) -> str:
+        """The key as a header takes it. ConnectorFailure when there is none that it can take."""
+        return header_key(
+            self.api_key, node=NAME, variable="ELEVENLABS_API_KEY",
+            source="https://elevenlabs.io/app/settings/api-keys",
+        )  # fmt: skip
 
     @field_validator("base_url")
     @classmethod

@@ -379,7 +379,7 @@ class SocketSpeaker:
             query["language_code"] = s.language
         base = "ws" + s.base_url.removeprefix("http")
         url = f"{base}/v1/text-to-speech/{s.voice_id}/multi-stream-input?{urlencode(query)}"
-        headers = {"xi-api-key": s.api_key.get_secret_value()}
+        headers = {"xi-api-key": s.key}
         return Line(url, headers, s.rate, s.connect_s, s.keepalive_s, self._asked)
 
 
