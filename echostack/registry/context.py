@@ -81,6 +81,8 @@ class Context(Protocol):
 
     node: str
     session: str
+    choice: str
+    """The ``a ?? b`` that the node is a member of; empty for a node that stands alone."""
     clock: Clock
     compute: Compute
     random: random.Random

@@ -217,7 +217,9 @@ class Assembly:
         for node in self.plan.nodes.values():
             if node.spec is None:
                 continue
-            context = NodeContext(self.core, node.id, self.dialogue.conversation, self._emitter(node.id))
+            context = NodeContext(
+                self.core, node.id, self.dialogue.conversation, self._emitter(node.id), node.choice
+            )  # fmt: skip
             self._contexts[node.id] = context
             stand_in = self._stand_in(node)
             if stand_in is not None:

@@ -51,8 +51,8 @@ _WORK: ContextVar[Work | None] = ContextVar("echostack_work", default=None)
 class NodeContext:
     """One node's Context. ``current`` is the event being worked on, which the idempotency key is made from."""
 
-    def __init__(self, core: Core, node: str, conversation: Conversation, emit: Emit) -> None:
-        self.node = node
+    def __init__(self, core: Core, node: str, conversation: Conversation, emit: Emit, choice: str = "") -> None:
+        self.node, self.choice = node, choice
         self.session = core.session
         self.clock: Clock = core.clock
         self.compute: Compute = core.compute

@@ -385,7 +385,7 @@ class _FaultyContext:
 
     def __init__(self, context: Context, played: Played, *, counts: bool) -> None:
         played.emits = counts
-        self.node, self.session = context.node, context.session
+        self.node, self.session, self.choice = context.node, context.session, context.choice
         self.clock: Clock = context.clock
         self.compute: Compute = context.compute
         self.random: random.Random = context.random

@@ -47,7 +47,7 @@ class FakeContext:
     """The context of one node; ``logs`` and ``emitted`` hold what the connector said."""
 
     def __init__(self, clock: Clock | FakeClock | None = None, compute: Compute | None = None) -> None:
-        self.node, self.session = "node", "call"
+        self.node, self.session, self.choice = "node", "call", ""
         self.clock: Any = clock or LoopClock()
         self.compute: Compute = compute or InlineCompute()
         self.random = random.Random(1)

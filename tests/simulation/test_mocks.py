@@ -446,7 +446,7 @@ class _Conversation:
 
 class _Context:
     def __init__(self, emitted: list[Payload]) -> None:
-        self.node, self.session = "node", "s"
+        self.node, self.session, self.choice = "node", "s", ""
         self.clock, self.compute = LoopClock(wall=lambda: 0.0), InlineCompute()
         self.random = Random(1)
         self.conversation: Any = _Conversation()

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from echostack.connectors.chat.memory import ChatMemory, State
+from echostack.connectors.chat.memory import ChatMemory, Kept, State
 from echostack.connectors.chat.settings import CUT_NOTE, ChatSettings, misfit
 from echostack.connectors.chat.speech import Speech
 from echostack.connectors.chat.words import Call, ChatProvider, Delta, Ended, Piece, Prompt, Result, Spent, Writing
@@ -36,7 +36,7 @@ from echostack.registry import Context, Out
 Output = AgentMessagePartial | AgentMessage | Usage | Out
 Snapshot = tuple[int, State]
 
-_MEMORIES: Final = "chat.memories"  # the session's memories of chat agents by node, so that one can go on for another
+_KEPT: Final = "chat.kept"  # what the agents of one choice remember together, so that one can go on for another
 
 
 class ChatAgent:
@@ -45,23 +45,26 @@ class ChatAgent:
     A turn is answered with ``agent_message.partial`` as early as each piece can be spoken, the last one ``final``, then
     whole as ``agent_message``, under one id. When the answer asks for tools, their calls leave as soon as their
     arguments are whole; the agent goes on when every one of them has its result, in whatever order they come, and not
-    when its turn is over by then: the results are told with the next turn. A call for a tool that is not offered, or
+    when its turn is over by then: the results are told with the next turn. In a choice any member goes on with what
+    another one asked for. A call for a tool that is not offered, or
     with arguments that do not fit, goes back to the model as failed without leaving.
 
     Cancelling it, or closing its iterator, aborts the model's answer at once. What is remembered of a call is what was
-    asked of tools; the words are the conversation's. ``snapshot`` and ``restore`` make it guessable.
+    asked of tools, by all members of a choice together; the words are the conversation's. ``snapshot`` and ``restore`` make it guessable.
     """
 
     def __init__(self, settings: ChatSettings, context: Context, provider: ChatProvider) -> None:
         self._settings, self._context, self._provider = settings, context, provider
         self._tools = settings.offered
         self._system = f"{settings.system.strip()}\n\n{CUT_NOTE}".strip()
-        self._memory = ChatMemory(turns=settings.history_turns, characters=settings.history_characters)
+        self._memory = ChatMemory(
+            turns=settings.history_turns,
+            characters=settings.history_characters,
+            kept=context.share(f"{_KEPT} {context.choice or context.node}", Kept),
+            node=context.node,
+            offers=settings.tools.__contains__,
+        )
         self._count = 0
-        self._gave_up = ""
-        memories: dict[str, ChatAgent] = context.share(_MEMORIES, dict)
-        memories[context.node] = self
-        self._agents = memories
 
     async def open(self) -> None:
         """Make the provider's client."""
@@ -93,7 +96,7 @@ class ChatAgent:
         answer = self._answer(results=isinstance(event, ToolResult))
         try:
             async for output in answer:
-                given = True
+                given = given or not isinstance(output, Usage)
                 yield output
         except Exception:
             if given:
@@ -102,7 +105,7 @@ class ChatAgent:
             else:
                 # Nothing of this try remains, so that the next one, here or at another agent, begins where it began.
                 self.restore(before)
-            self._gave_up = event.id if isinstance(event, ToolResult) else ""
+            self._memory.kept.gave_up = event.id if isinstance(event, ToolResult) else ""
             raise
         finally:
             await answer.aclose()
@@ -121,21 +124,11 @@ class ChatAgent:
         """Keep a result; whether the answer that waited for it goes on now."""
         memory, known = self._memory, self._memory.answered(event.id)
         if not memory.result(_told(event)):
-            return self._takes_over(event)
-        # The same result once more, as when this is another try: what was waited for is there all the same.
-        again = known and self._gave_up == event.id
+            self._context.log("a result of a tool that nobody here asked for", tool=event.name, id=event.id)
+            return False
+        # The same result once more, as when this is another try, or another agent's: what was waited for is there.
+        again = known and memory.kept.gave_up == event.id
         return memory.ready and self._context.live and (not known or again)
-
-    def _takes_over(self, event: ToolResult) -> bool:
-        """Whether an agent that asked for the tool has failed to go on, so that this one does in its place."""
-        for agent in self._agents.values():
-            if agent is not self and agent._memory.knows(event.id):
-                if agent._gave_up != event.id or not self._context.live:
-                    return False
-                self._memory.adopt(agent._memory, self._settings.tools.__contains__)
-                return self._memory.ready
-        self._context.log("a result of a tool that nobody here asked for", tool=event.name, id=event.id)
-        return False
 
     # -- answers -----------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ the caller, the two sides in turn, and every call answered in the very next entr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from echostack.connectors.chat.words import Call, Result, Said
@@ -39,7 +39,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One answer that asked for tools: in which turn, the utterance and words that it began with, and what came."""
+    """One answer that asked for tools: in which turn, the utterance and words that it began with, what came of it, and
+    whose answer it was."""
 
     asked: Asked
     utterance: str
@@ -48,10 +49,11 @@ class Exchange:
     results: tuple[Result, ...] = ()
     ended: bool = False
     """Whether the answer is over, so that no further call comes."""
+    by: str = ""
 
     @property
     def whole(self) -> bool:
-        return self.ended and len(self.results) == len(self.calls)
+        return self.ended and {c.id for c in self.calls} <= {r.id for r in self.results}
 
     def result_of(self, call: Call) -> Result:
         """What the model is told came of ``call``."""
@@ -68,15 +70,44 @@ class State:
     """Whether the newest exchange belongs to the answer that is being worked on."""
 
 
-class ChatMemory:
-    """The tools of one agent in one call. ``state`` may be kept and put back at any time.
+@dataclass(slots=True)
+class Kept:
+    """What all members of a choice among agents remember together, so that any of them can go on with a turn.
+    ``gave_up``: the call with whose result the last one that was asked failed to go on."""
 
-    turns, characters: how much of the conversation the model is told at most, the latest of it.
+    state: State = field(default_factory=State)
+    gave_up: str = ""
+
+
+class ChatMemory:
+    """The tools of one agent in one call, or, with the same ``kept``, of several of which one is asked at a time.
+    ``state`` may be kept and put back at any time.
+
+    turns, characters: how much of the conversation the model is told at most, the latest of it. node, offers: whose
+    memory it is, and whether it has a tool of a name: a model is told of its own calls, and of others' as far as it has
+    their tools, because providers refuse calls of a tool that they are not told of.
     """
 
-    def __init__(self, *, turns: int, characters: int) -> None:
+    def __init__(
+        self,
+        *,
+        turns: int,
+        characters: int,
+        kept: Kept | None = None,
+        node: str = "",
+        offers: Callable[[str], bool] = bool,
+    ) -> None:
         self._turns, self._characters = turns, characters
-        self.state = State()
+        self.kept = kept if kept is not None else Kept()
+        self._node, self._offers = node, offers
+
+    @property
+    def state(self) -> State:
+        return self.kept.state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self.kept.state = state
 
     # -- what happens ------------------------------------------------------------------------------------------
 
@@ -93,11 +124,11 @@ class ChatMemory:
         state = self.state
         assert state.current is not None
         last = state.exchanges[-1] if state.exchanges else None
-        if state.continuing and last is not None and not last.ended:
+        if state.continuing and last is not None and not last.ended and last.by == self._node:
             changed = replace(last, calls=(*last.calls, call))
             self.state = replace(state, exchanges=(*state.exchanges[:-1], changed))
             return
-        made = Exchange(state.current, utterance, said, (call,))
+        made = Exchange(state.current, utterance, said, (call,), by=self._node)
         # As many as there are turns told of: what is older could have no place any more.
         self.state = replace(state, exchanges=(*state.exchanges, made)[-self._turns :], continuing=True)
 
@@ -109,37 +140,30 @@ class ChatMemory:
 
     def result(self, result: Result) -> bool:
         """Keep what came of a call; the first result counts. False when no call is known by its id."""
-        for at, exchange in enumerate(self.state.exchanges):
-            if not any(c.id == result.id for c in exchange.calls):
-                continue
-            if all(r.id != result.id for r in exchange.results):
-                changed = replace(exchange, results=(*exchange.results, _bounded(result)))
-                exchanges = (*self.state.exchanges[:at], changed, *self.state.exchanges[at + 1 :])
-                self.state = replace(self.state, exchanges=exchanges)
-            return True
-        return False
+        at = self._asking(result.id)
+        if at is None:
+            return False
+        exchange = self.state.exchanges[at]
+        if all(r.id != result.id for r in exchange.results):
+            changed = replace(exchange, results=(*exchange.results, _bounded(result)))
+            exchanges = (*self.state.exchanges[:at], changed, *self.state.exchanges[at + 1 :])
+            self.state = replace(self.state, exchanges=exchanges)
+        return True
 
     def knows(self, call: str) -> bool:
         """Whether a call of this id was asked for."""
-        return any(c.id == call for e in self.state.exchanges for c in e.calls)
+        return self._asking(call) is not None
 
     def answered(self, call: str) -> bool:
         """Whether what came of the call is known."""
-        return any(r.id == call for e in self.state.exchanges for r in e.results)
+        at = self._asking(call)
+        return at is not None and any(r.id == call for r in self.state.exchanges[at].results)
 
-    def adopt(self, other: ChatMemory, names: Callable[[str], bool]) -> None:
-        """Go on with the turn that ``other`` works on, as far as its tools have the ``names`` that are known here."""
-        current = other.state.current
-        mine = tuple(e for e in self.state.exchanges if e.asked != current)
-        theirs = tuple(
-            e for e in other.state.exchanges if e.asked == current and all(names(c.name) for c in e.calls)
-        )  # fmt: skip
-        self.state = State((*mine, *theirs)[-self._turns :], current, bool(theirs))
-
-    @property
-    def waiting(self) -> bool:
-        """Whether the answer that is being worked on waits for a result."""
-        return self.state.continuing and not self.state.exchanges[-1].whole
+    def _asking(self, call: str) -> int | None:
+        """Which exchange asked for the call; the newest, because some servers count their calls anew in each answer."""
+        exchanges = self.state.exchanges
+        found = (at for at in reversed(range(len(exchanges))) if any(c.id == call for c in exchanges[at].calls))
+        return next(found, None)
 
     @property
     def ready(self) -> bool:
@@ -160,21 +184,23 @@ class ChatMemory:
 
     def said(self, turns: Sequence[Turn], *, results: bool) -> list[Said]:
         """The conversation up to the present turn as providers take it. ``results``: what it ends with is what came of
-        the newest calls, and not the caller's words."""
+        the newest calls, and not the caller's words, unless the model has not the tools for those."""
         current = self.state.current
         assert current is not None
+        last = self.state.exchanges[-1] if results and self.state.exchanges else None
+        last = last if last is not None and self._tells(last) else None
         told, found = list(turns), False
         at = _occurrence(turns, current.key)
         if at is not None:
             found = True
-            # What came after the turn that is answered belongs to the turns that are yet to be answered.
-            told = told if results else told[: at + 1]
+            # What came after the turn that is answered belongs to the turns that are yet to be answered; with results,
+            # what the agent said before it asked for them belongs to this one.
+            told = told[: at + 1 if last is None else _next_turn(told, at)]
             told[at] = replace(told[at], text=current.text)
         start = self._start(told)
         entries = _Entries()
         if start:
             entries.caller(LEFT_OUT)
-        last = self.state.exchanges[-1] if results and self.state.exchanges else None
         for entry in self._woven(told, start, last, None if found else current):
             entries.add(entry)
         return entries.whole(current.text, self._characters)
@@ -210,7 +236,7 @@ class ChatMemory:
                 yield from _told(exchange)
         if unrecorded is not None:
             yield Said("user", unrecorded.text)
-            for exchange in self.state.exchanges:
+            for exchange in self._exchanges():
                 if exchange.asked == unrecorded and exchange is not last and exchange.utterance not in heard:
                     yield from _told(exchange)
         if last is not None:
@@ -227,7 +253,7 @@ class ChatMemory:
         by_place: dict[Key | str, list[Exchange]] = {}
         rest: dict[int, list[Exchange]] = {}
         after: dict[Asked, Key | str] = {}
-        for exchange in self.state.exchanges:
+        for exchange in self._exchanges():
             if exchange is last:
                 continue
             asked = exchange.asked
@@ -242,13 +268,23 @@ class ChatMemory:
             by_place.setdefault(after[asked], []).append(exchange)
         return by_place, rest
 
+    def _tells(self, exchange: Exchange) -> bool:
+        return exchange.by == self._node or all(self._offers(c.name) for c in exchange.calls)
+
+    def _exchanges(self) -> Iterator[Exchange]:
+        """What this agent's model is told of."""
+        return filter(self._tells, self.state.exchanges)
+
     def _start(self, turns: Sequence[Turn]) -> int:
         """The first turn that is told of. It stays for a while and then moves by a quarter of the window."""
         step = max(1, self._turns // _QUARTERS)
         start = max(0, len(turns) - self._turns)
+        came: dict[int, int] = {}
+        for exchange in self._exchanges():
+            came[exchange.asked.place] = came.get(exchange.asked.place, 0) + sum(len(r.text) for r in exchange.results)
         characters = 0
         for index in range(len(turns) - 1, start - 1, -1):
-            characters += len(turns[index].text)
+            characters += len(turns[index].text) + came.get(index, 0)
             if characters > self._characters:
                 start = index + 1
                 break
@@ -328,6 +364,11 @@ def _occurrence(turns: Sequence[Turn], key: Key) -> int | None:
                 return index
             wanted -= 1
     return None
+
+
+def _next_turn(turns: Sequence[Turn], at: int) -> int:
+    """Where the caller's next turn after ``at`` stands; behind them all when there is none."""
+    return next((i for i in range(at + 1, len(turns)) if turns[i].role == "caller"), len(turns))
 
 
 def _bounded(result: Result) -> Result:

@@ -52,7 +52,7 @@ class NodeSimulator(Simulator):
         instant: bool = False,
     ) -> None:
         self.settings = settings
-        self.node, self.session = context.node, context.session
+        self.node, self.session, self.choice = context.node, context.session, context.choice
         self.clock: Clock = context.clock
         self.compute: Compute = context.compute
         self.random: random.Random = world.random_for(f"{context.node} simulated")

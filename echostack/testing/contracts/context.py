@@ -32,7 +32,7 @@ class MemoryContext:
     """A node's view of a session that is only there for it. ``emitted`` and ``logged`` keep what the connector said."""
 
     def __init__(self, node: str, clock: Clock, compute: Compute, shared: dict[str, Any] | None = None) -> None:
-        self.node, self.session = node, "contract"
+        self.node, self.session, self.choice = node, "contract", ""
         self.clock, self.compute = clock, compute
         self.random = random.Random(1)
         self.conversation = MemoryConversation()

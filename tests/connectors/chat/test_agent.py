@@ -219,20 +219,77 @@ async def test_an_answer_that_breaks_after_a_call_has_left_goes_on_with_its_resu
     assert spoken(await heard(a, ToolResult("find", "c1", "here"))) == ["Found."]
 
 
-async def test_another_agent_goes_on_where_one_failed_in_the_middle_of_a_turn() -> None:
+def two_agents(one: Model, two: Model, **given: Any) -> tuple[ChatAgent, ChatAgent]:
+    """Two members of one choice; ``given`` are settings of the second."""
     first, second = FakeContext(), FakeContext()
-    second.shared, second.node = first.shared, "other"
-    one = agent(Model([Call("c1", "find", {}), Ended("tools")], [ConnectorFailure("gone")]), first)
+    second.shared, second.node, second.conversation = first.shared, "other", first.conversation
+    first.choice = second.choice = "node ?? other"
+    return agent(one, first), agent(two, second, **given)
+
+
+def in_short(prompt: Prompt) -> list[tuple[str, list[str], list[str]]]:
+    return [(s.text, [c.id for c in s.calls], [r.text for r in s.results]) for s in prompt.said]
+
+
+async def test_another_agent_goes_on_where_one_failed_in_the_middle_of_a_turn() -> None:
     model = Model([Piece("Found."), Ended("end")])
-    two = agent(model, second)
+    one, two = two_agents(Model([Call("c1", "find", {}), Ended("tools")], [ConnectorFailure("gone")]), model)
     await heard(one, Text("x"))
-    assert await heard(two, ToolResult("find", "c1", "here")) == []  # it is the first one's
     with pytest.raises(ConnectorFailure, match="gone"):
         await heard(one, ToolResult("find", "c1", "here"))
     assert spoken(await heard(two, ToolResult("find", "c1", "here"))) == ["Found."]
-    assert [(s.text, [c.id for c in s.calls], [r.text for r in s.results]) for s in model.prompts[0].said] == [
-        ("x", [], []), ("", ["c1"], []), ("", [], ["here"]),
-    ]  # fmt: skip
+    assert in_short(model.prompts[0]) == [("x", [], []), ("", ["c1"], []), ("", [], ["here"])]
+
+
+async def test_another_agent_goes_on_with_a_call_although_the_one_that_made_it_is_not_asked_again() -> None:
+    """The one that asked rests, or the one before it has come back, when the result arrives."""
+    model = Model([Piece("Found."), Ended("end")], [Piece("And more."), Ended("end")])
+    one, two = two_agents(Model([Call("c1", "find", {}), Ended("tools")]), model)
+    await heard(one, Text("x"))
+    assert spoken(await heard(two, ToolResult("find", "c1", "here"))) == ["Found."]
+    assert in_short(model.prompts[0]) == [("x", [], []), ("", ["c1"], []), ("", [], ["here"])]
+    one._context.conversation.turns = (Turn("caller", "x", 0, 1), Turn("caller", "y", 2, 3))
+    await heard(two, Text("y", start=2, end=3))
+    assert in_short(model.prompts[1]) == [("x", [], []), ("", ["c1"], []), ("y", [], ["here"])]
+
+
+async def test_an_agent_without_the_tool_of_another_ones_call_answers_the_turn_itself() -> None:
+    model = Model([Piece("I cannot look."), Ended("end")])
+    one, two = two_agents(Model([Call("c1", "find", {}), Ended("tools")]), model, tools={})
+    await heard(one, Text("x"))
+    assert spoken(await heard(two, ToolResult("find", "c1", "here"))) == ["I cannot look."]
+    assert in_short(model.prompts[0]) == [("x", [], [])]
+
+
+async def test_a_result_is_no_business_of_an_agent_that_stands_alone() -> None:
+    first, second = FakeContext(), FakeContext()
+    second.shared, second.node = first.shared, "other"
+    one, two = agent(Model([Call("c1", "find", {}), Ended("tools")]), first), agent(Model(), second)
+    await heard(one, Text("x"))
+    assert await heard(two, ToolResult("find", "c1", "here")) == []
+
+
+async def test_ids_that_a_server_counts_anew_in_each_answer_are_of_the_newest_call() -> None:
+    asks: list[Delta | Exception] = [Call("call_0", "find", {}), Ended("tools")]
+    model = Model(asks, [Piece("One."), Ended("end")], asks, [Piece("Two."), Ended("end")])
+    a = agent(model)
+    for said in ("One.", "Two."):
+        await heard(a, Text(said))
+        assert spoken(await heard(a, ToolResult("find", "call_0", said))) == [said]
+    assert [r.text for r in model.prompts[3].said[-1].results] == ["Two."]
+
+
+async def test_an_answer_that_only_cost_something_leaves_no_trace_when_it_fails() -> None:
+    model = Model(
+        [Call("c1", "find", {}), Ended("tools")],
+        [Spent(Usage("m", 5, 1)), ConnectorFailure("gone")],
+        [Piece("Found."), Ended("end")],
+    )
+    a = agent(model)
+    await heard(a, Text("x"))
+    with pytest.raises(ConnectorFailure, match="gone"):
+        await heard(a, ToolResult("find", "c1", "here"))
+    assert spoken(await heard(a, ToolResult("find", "c1", "here"))) == ["Found."]
 
 
 async def test_closing_an_answer_closes_the_models_at_once() -> None:

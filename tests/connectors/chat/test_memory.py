@@ -77,7 +77,7 @@ def test_the_results_follow_the_words_that_are_being_said() -> None:
     for name in ("c1", "c2"):
         m.call(Call(name, "book", {}), "u1", "Let me see.")
     m.end()
-    assert m.waiting
+    assert not m.ready
     assert m.result(Result("c2", "two"))
     assert not m.ready
     assert m.result(Result("c1", "one"))
@@ -110,6 +110,33 @@ def test_a_call_of_a_turn_that_was_given_up_has_a_result_that_says_so_until_the_
     assert m.result(Result("c1", "booked at 7"))
     assert not m.ready
     assert told(m.said(now, results=False))[-1] == ("u", "no, wait", "booked at 7")
+
+
+def test_a_turn_that_waits_is_not_told_with_the_results_of_the_one_before() -> None:
+    turns = [caller("book a table")]
+    m = memory()
+    m.ask(Text("book a table"), turns)
+    m.call(Call("c1", "book", {}), "u1", "One moment.")
+    m.end()
+    m.result(Result("c1", "done"))
+    now = [*turns, agent("One moment.", "u1"), caller("and a cake")]
+    assert told(m.said(now, results=True)) == [
+        ("u", "book a table"), ("a", "One moment.", "c1"), ("u", "", "done"),
+    ]  # fmt: skip
+
+
+def test_what_tools_brought_counts_against_the_bound_in_characters() -> None:
+    turns: list[Turn] = []
+    m = memory(characters=1000)
+    for number in range(4):
+        turns.append(caller(f"q{number}"))
+        m.ask(Text(f"q{number}"), turns)
+        m.call(Call(f"c{number}", "find", {}), f"u{number}", "")
+        m.end()
+        m.result(Result(f"c{number}", "x" * 600))
+    said = m.said(turns, results=True)
+    assert [c.id for s in said for c in s.calls] == ["c3"]
+    assert sum(len(r.text) for s in said for r in s.results) == 600
 
 
 def test_only_the_first_result_of_a_call_counts_and_unknown_ones_are_told_apart() -> None:

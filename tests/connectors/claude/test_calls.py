@@ -194,3 +194,18 @@ async def test_another_vendors_model_goes_on_in_the_middle_of_a_turn_with_what_t
         assert [e.payload.to for e in events if e.name == "error.claude.failed_over"] == ["openai.agent"]  # type: ignore[attr-defined]
         roles = [m["role"] for m in other.seen.of("received")[0].data["body"]["messages"]]
         assert roles == ["system", "user", "assistant", "tool"]
+
+
+async def test_a_model_that_is_back_goes_on_with_the_tools_that_another_ones_asked_for(server: AnthropicServer) -> None:
+    server.brain = Script(["From nine to five."])
+    server.faults.add(Fault(FaultKind.UNAVAILABLE))
+    async with OpenAIServer(brain=Script([[Calling("look_up", {"query": "open"})]])) as other:
+        environment = {**server.environment, **other.environment}
+        graph = VENDORS.replace("attempts: 1", "attempts: 1\n    cooldown: 1ms")
+        said, events = await answers(graph, environment, "when are you open?")
+        assert said == ["From nine to five."]
+        names = [e.name for e in events]
+        assert names.index("error.claude.failed_over") < names.index("error.claude.recovered")
+        told = server.seen.of("received")[1].data["body"]["messages"]
+        assert [m["role"] for m in told] == ["user", "assistant", "user"]
+        assert "We are open from nine to five." in told[-1]["content"][0]["content"]

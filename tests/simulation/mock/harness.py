@@ -41,7 +41,7 @@ class FakeSimulator:
 
     def __init__(self, world: World, *, seconds: float = 0.0, node: str = NODE) -> None:
         self.settings: Any = None
-        self.node, self.session = node, "test"
+        self.node, self.session, self.choice = node, "test", ""
         self.clock: Clock = LoopClock()
         self.compute: Compute = InlineCompute()
         self.random = random.Random(7)
