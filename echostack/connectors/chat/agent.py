@@ -46,11 +46,12 @@ class ChatAgent:
     whole as ``agent_message``, under one id. When the answer asks for tools, their calls leave as soon as their
     arguments are whole; the agent goes on when every one of them has its result, in whatever order they come, and not
     when its turn is over by then: the results are told with the next turn. In a choice any member goes on with what
-    another one asked for. A call for a tool that is not offered, or
-    with arguments that do not fit, goes back to the model as failed without leaving.
+    another one asked for. A call for a tool that is not offered, or with arguments that do not fit, goes back to the
+    model as failed without leaving.
 
     Cancelling it, or closing its iterator, aborts the model's answer at once. What is remembered of a call is what was
-    asked of tools, by all members of a choice together; the words are the conversation's. ``snapshot`` and ``restore`` make it guessable.
+    asked of tools, by all members of a choice together; the words are the conversation's. ``snapshot`` and ``restore``
+    make it guessable.
     """
 
     def __init__(self, settings: ChatSettings, context: Context, provider: ChatProvider) -> None:
@@ -145,7 +146,7 @@ class ChatAgent:
             prompt = Prompt(self._system, self._memory.said(turns, results=results), self._tools)
             self._memory.go_on()
             utterance = self._utterance()
-            reason = ""
+            reason, asked = "", False
             async with _closing(self._provider.answer(prompt)) as deltas:
                 async for delta in deltas:
                     match delta:
@@ -155,6 +156,7 @@ class ChatAgent:
                         case Writing() | Call():
                             if rounds >= self._settings.tool_rounds:
                                 raise self._too_often()
+                            asked = True
                             # What it says before it asks is said while the tool works.
                             for message in utterance.end():
                                 yield message
@@ -175,6 +177,10 @@ class ChatAgent:
                     f"{self._context.node}: the model refused to answer, for reasons of its provider's policies",
                     retryable=False,
                 )
+            if not utterance.said and not asked:
+                if reason == "length":
+                    raise self._spent()
+                self._context.log("the model answered with nothing that could be said")
             if reason in ("length", "refused"):
                 self._context.log(f"the answer was cut: {reason}", max_tokens=self._settings.max_tokens)
             if not self._memory.ready:
@@ -199,6 +205,13 @@ class ChatAgent:
             self._memory.result(Result(delta.id, why, failed=True))
             return
         yield Out(ToolCall(delta.name, delta.id, dict(delta.arguments)), port=delta.name)
+
+    def _spent(self) -> ConnectorFailure:
+        return ConnectorFailure(
+            f"{self._context.node}: the model used all of max_tokens ({self._settings.max_tokens}) without a word that "
+            "could be said: raise max_tokens, or have it think less",
+            retryable=False,
+        )
 
     def _too_often(self) -> ConnectorFailure:
         rounds = self._settings.tool_rounds

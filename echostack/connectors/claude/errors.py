@@ -8,6 +8,7 @@ import httpx2
 from pydantic import SecretStr
 
 from echostack.connectors.http_call import Redactor, retry_after
+from echostack.connectors.unreachable import why_unreachable
 from echostack.core.clock import Clock
 from echostack.core.errors import ConnectorFailure
 
@@ -40,12 +41,19 @@ class Refusals:
         if isinstance(cause, httpx2.TimeoutException):
             return ConnectorFailure(f"{self._name}: {self._place} did not answer in time")
         if isinstance(cause, httpx2.ConnectError):
-            why = self._redact(str(cause)) or type(cause).__name__
+            why = self._redact(why_unreachable(cause))
             return ConnectorFailure(f"{self._name}: cannot connect to {self._place}: {why}")
         if isinstance(cause, httpx2.HTTPError):
             return self.broken(type(cause).__name__)
         said = " ".join(self._redact(str(error)).split())[:200] or type(error).__name__
         return ConnectorFailure(f"{self._name}: {self._place} sent what is no answer of its API: {said}")
+
+    def cut_call(self, tool: str) -> ConnectorFailure:
+        """The failure for a call of ``tool`` that was cut before its arguments were whole."""
+        return ConnectorFailure(
+            f"{self._name}: max_tokens cut the call of {tool} before its arguments were whole: raise max_tokens",
+            retryable=False,
+        )
 
     def broken(self, why: str) -> ConnectorFailure:
         """The failure for an answer that broke off."""

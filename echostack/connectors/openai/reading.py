@@ -70,7 +70,8 @@ class Reading:
         """What is left when the stream is over: the last call, the account, the end."""
         call = self._call
         if call is not None:
-            if self._reason == "length" and _object(call.arguments) is None:
+            # Nothing at all may be the arguments of a call, but not of one that was cut there.
+            if self._reason == "length" and (not call.arguments.strip() or _object(call.arguments) is None):
                 raise failures.cut_call(call.name)
             yield self._made(call)
         if self._usage is not None:

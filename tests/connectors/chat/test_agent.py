@@ -97,8 +97,20 @@ async def test_a_message_whose_last_piece_is_out_is_ended_by_an_empty_one() -> N
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "👋", "..."])
-async def test_an_empty_answer_says_nothing(text: str) -> None:
-    assert await heard(agent(Model([Piece(text), Ended("end")])), Text("hi")) == []
+async def test_an_empty_answer_says_nothing_and_is_logged(text: str) -> None:
+    context = FakeContext()
+    assert await heard(agent(Model([Piece(text), Ended("end")]), context), Text("hi")) == []
+    assert context.logs == [("the model answered with nothing that could be said", {})]
+
+
+async def test_a_bound_of_tokens_that_leaves_no_word_is_an_error_that_says_so() -> None:
+    with pytest.raises(ConnectorFailure) as failure:
+        await heard(agent(Model([Ended("length")]), max_tokens=20), Text("hi"))
+    assert not failure.value.retryable
+    assert str(failure.value) == (
+        "node: the model used all of max_tokens (20) without a word that could be said: raise max_tokens, or have it "
+        "think less"
+    )
 
 
 async def test_a_turn_without_words_is_not_asked_about() -> None:

@@ -75,6 +75,13 @@ def test_an_account_without_details_counts_what_there_is() -> None:
     assert Spent(Usage("m", input_tokens=10)) in read(last)
 
 
+@pytest.mark.parametrize("written", ["", '{"people": 2', '{"people"'])
+def test_a_call_that_the_bound_of_tokens_cut_is_never_made(written: str) -> None:
+    """Nothing at all would be a whole call of a tool that needs no arguments."""
+    with pytest.raises(ConnectorFailure, match="max_tokens cut the call of book before its arguments were whole"):
+        read(chunk({"tool_calls": [part(0, written, "a", "book")]}), chunk({}, "length"))
+
+
 def test_arguments_are_told_as_they_are_written_and_calls_when_they_are_whole() -> None:
     told = read(
         chunk({"tool_calls": [part(0, "", "a", "book")]}), chunk({"tool_calls": [part(0, '{"n"')]}),
