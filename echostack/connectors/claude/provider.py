@@ -54,14 +54,17 @@ class ClaudeProvider:
             await client.close()
 
     async def answer(self, prompt: Prompt) -> AsyncIterator[Delta]:
-        """The model's answer as it comes. ConnectorFailure as ``Refusals`` says, or when nothing comes in time."""
+        """The model's answer as it comes. ConnectorFailure as ``Refusals`` says, or when nothing comes in time.
+
+        What an answer that is not whole has used by then, as far as it is known, is emitted as ``usage``.
+        """
         import anthropic
 
         await self.open()
         assert self._client is not None
         s = self._settings
         patience = Patience(self._context.node, self._context.clock, first=s.first_seconds, between=s.next_seconds)
-        reading = _Reading(s.model, s.max_tokens)
+        reading = _Reading(s.model, s.max_tokens, self._refusals)
         try:
             stream = await patience.begin(self._client.messages.create(**request(prompt, s), stream=True))
             # Whatever bytes come, such as pings, which the SDK keeps to itself, show that the far end lives.
@@ -73,10 +76,13 @@ class ClaudeProvider:
                     except StopAsyncIteration:
                         raise self._refusals.broken("it ended in the middle") from None
                     for delta in reading.read(event):
-                        patience.got_on()
                         yield delta
+                        # Behind it: how long the agent's listener takes for it is no fault of the provider's.
+                        patience.got_on()
                 await self._farewell(stream)
             finally:
+                if reading.owes:
+                    self._context.emit(reading.usage())
                 await stream.close()
         except (
             anthropic.AnthropicError,
@@ -117,8 +123,9 @@ async def probed(name: str, settings: ClaudeSettings) -> None:
 
 
 def request(prompt: Prompt, settings: ClaudeSettings) -> dict[str, Any]:
-    """What is asked of the API. Up to three marks for its cache: the tools, the instructions, and the end of the
-    conversation, which the next turn's request will begin with."""
+    """What is asked of the API. Up to four marks for its cache: the tools, the instructions, the end of the
+    conversation, which the next request will begin with, and where the last request ended: that is looked for no more
+    than twenty blocks before a mark, and many calls of tools at once are more."""
     mark: dict[str, Any] | None = None
     if settings.cache != "off":
         mark = {"type": "ephemeral"} if settings.cache == "5m" else {"type": "ephemeral", "ttl": settings.cache}
@@ -128,7 +135,8 @@ def request(prompt: Prompt, settings: ClaudeSettings) -> dict[str, Any]:
     if mark is not None:
         # What is below the model's smallest size for caching is not cached, and the mark then costs nothing.
         system["cache_control"] = mark
-        messages[-1]["content"][-1]["cache_control"] = mark
+        for message in [m for m in messages if m["role"] == "user"][-2:]:
+            message["content"][-1]["cache_control"] = mark
         if tools:
             tools[-1]["cache_control"] = mark
     asked: dict[str, Any] = {"model": settings.model, "max_tokens": settings.max_tokens, "messages": messages}
@@ -164,26 +172,31 @@ def _tool(tool: Tool) -> dict[str, Any]:
 
 
 class _Reading:
-    """The events of one stream, turned into what they say. ``over`` once the answer is whole."""
+    """The events of one stream, turned into what they say. ``over`` once the answer is whole; ``owes`` while it has
+    used something that was not told."""
 
-    def __init__(self, model: str, max_tokens: int) -> None:
-        self.over = False
-        self._model = model
+    def __init__(self, model: str, max_tokens: int, refusals: Refusals) -> None:
+        self.over = self.owes = False
+        self._model, self._refusals = model, refusals
+        self._written = 0
+        self._stopped: _Block | None = None
         self._left = max_tokens + 64  # pieces that an answer of so many tokens may have, and some more
         self._begun = False
         self._blocks: dict[int, _Block] = {}
         self._counted: dict[str, int] = {}
 
     def read(self, event: Any) -> Iterator[Delta]:
-        """What ``event`` says. ValueError when it is not what the protocol has in this place."""
+        """What ``event`` says. ValueError when it is not what the protocol has in this place, and ConnectorFailure when
+        max_tokens cut a call of a tool: what is left of it may be a whole call that nobody meant."""
         match event.type:
             case "message_start":
                 if self._begun:
                     raise ValueError("the answer began twice")
-                self._begun = True
+                self._begun = self.owes = True
                 self._model = event.message.model or self._model
                 self._count(event.message.usage)
             case "content_block_start":
+                yield from self._called()
                 yield from self._block(event)
             case "content_block_delta":
                 self._left -= 1
@@ -193,12 +206,23 @@ class _Reading:
             case "content_block_stop":
                 block = self._blocks.pop(event.index, None)
                 if block is not None and block.id:
-                    yield Call(block.id, block.name, block.arguments())
+                    self._stopped = block
             case "message_delta" if event.delta.stop_reason is not None:
                 self._count(event.usage)
-                self.over = True
-                yield Spent(self._usage())
-                yield Ended(_REASONS.get(event.delta.stop_reason, "end"))
+                self._written = 0  # the account is the provider's own
+                reason = _REASONS.get(event.delta.stop_reason, "end")
+                if reason == "length" and self._stopped is not None and self._stopped.cut:
+                    raise self._refusals.cut_call(self._stopped.name)
+                yield from self._called()
+                self.over, self.owes = True, False
+                yield Spent(self.usage())
+                yield Ended(reason)
+
+    def _called(self) -> Iterator[Call]:
+        """The call that was written last, once something behind it shows that it was written to its end."""
+        block, self._stopped = self._stopped, None
+        if block is not None:
+            yield Call(block.id, block.name, block.arguments())
 
     def _block(self, event: Any) -> Iterator[Delta]:
         if not self._begun or event.index in self._blocks:
@@ -213,6 +237,7 @@ class _Reading:
 
     def _grown(self, event: Any) -> Iterator[Delta]:
         block, delta = self._blocks[event.index], event.delta
+        self._written += 1
         if delta.type == "text_delta":
             yield Piece(delta.text)
         elif delta.type == "input_json_delta" and block.id:
@@ -226,7 +251,10 @@ class _Reading:
             if isinstance(value, int):
                 self._counted[name] = value
 
-    def _usage(self) -> Usage:
+    def usage(self) -> Usage:
+        """What was used so far, by the provider's count; of an answer that is not whole, a token at least for each of
+        the pieces that came."""
+
         def count(name: str) -> int:
             return self._counted.get(name, 0)
 
@@ -234,7 +262,7 @@ class _Reading:
         return Usage(
             self._model,
             input_tokens=count("input_tokens") + read + written,
-            output_tokens=count("output_tokens"),
+            output_tokens=max(count("output_tokens"), self._written),
             cached_tokens=read,
             cache_written_tokens=written,
         )
@@ -244,6 +272,14 @@ class _Block:
     """One block of an answer as it grows: a text, or with ``id`` a call of a tool."""
 
     id = name = json = ""
+
+    @property
+    def cut(self) -> bool:
+        """Whether the arguments are no whole object. Nothing at all is one, but for a call that was cut."""
+        try:
+            return not isinstance(msgspec.json.decode(self.json), dict)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return True
 
     def arguments(self) -> Mapping[str, Any]:
         """What the model wrote. Not an object, or not JSON at all: an object that says so, which fits no tool."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from echostack.connectors.claude.agent import ClaudeAgent, ClaudeSettings
 from echostack.core.errors import ConnectorFailure
@@ -238,11 +241,99 @@ async def test_cancelled_at_any_moment_the_request_is_aborted_and_nothing_is_lef
     await settled(lambda: asyncio.all_tasks() - before <= {t for t in asyncio.all_tasks() if "aiohttp" in repr(t)})
 
 
+async def test_what_an_interrupted_answer_has_used_is_told_as_far_as_it_is_known(server: AnthropicServer) -> None:
+    server.brain = Script([LONG, "Bye."], pause=0.002)
+    async with talking(server) as agent:
+        answer = agent(Text("x"))
+        assert isinstance(await anext(answer), AgentMessagePartial)
+        await answer.aclose()  # type: ignore[attr-defined]
+        (usage,) = agent._context.emitted  # type: ignore[attr-defined]
+        assert usage.input_tokens > 50
+        sent = len(server.seen.of("sent"))
+        assert 5 < usage.output_tokens <= sent
+        await heard(agent, Text("bye"))  # what is told at the end of an answer is not told once more
+        assert agent._context.emitted == [usage]  # type: ignore[attr-defined]
+
+
+async def test_a_slow_listener_is_no_fault_of_the_provider(server: AnthropicServer) -> None:
+    server.brain = Script(["One is here. Two is here. Three is here."], pause=0.001)
+    async with talking(server, first_seconds=0.1, next_seconds=0.1) as agent:
+        heard: list[str] = []
+        async for output in agent(Text("x")):
+            if isinstance(output, AgentMessagePartial):
+                heard.append(output.text)
+                await asyncio.sleep(0.15)
+    assert heard == ["One is here.", "Two is here.", "Three is here."]
+
+
+@pytest.mark.parametrize("written", ["", '{"people": 2'])
+async def test_a_call_that_the_bound_of_tokens_cut_is_never_made(written: str) -> None:
+    """Nothing at all would be a whole call of a tool that needs no arguments."""
+
+    def event(name: str, **data: Any) -> bytes:
+        return f"event: {name}\ndata: {json.dumps({'type': name, **data})}\n\n".encode()
+
+    async def answer(request: web.Request) -> web.Response:
+        usage = {"input_tokens": 5, "output_tokens": 1}
+        message = {"id": "m", "type": "message", "role": "assistant", "model": "c", "content": [], "usage": usage}
+        block = {"type": "tool_use", "id": "t1", "name": "find", "input": {}}
+        delta = {"type": "input_json_delta", "partial_json": written}
+        stop = {"stop_reason": "max_tokens", "stop_sequence": None}
+        events = [
+            event("message_start", message=message),
+            event("content_block_start", index=0, content_block=block),
+            event("content_block_delta", index=0, delta=delta),
+            event("content_block_stop", index=0),
+            event("message_delta", delta=stop, usage={"output_tokens": 9}),
+            event("message_stop"),
+        ]
+        return web.Response(body=b"".join(events), content_type="text/event-stream")
+
+    application = web.Application()
+    application.add_routes([web.post("/v1/messages", answer)])
+    runner = web.AppRunner(application)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        far = SimpleNamespace(url=f"http://127.0.0.1:{runner.addresses[0][1]}")
+        outputs: list[Any] = []
+
+        async def hear(agent: ClaudeAgent) -> None:
+            async for output in agent(Text("x")):
+                outputs.append(output.payload if isinstance(output, Out) else output)
+
+        async with talking(far, tools=TOOLS) as agent:  # type: ignore[arg-type]
+            with pytest.raises(ConnectorFailure, match="max_tokens cut the call of find before its arguments") as cut:
+                await hear(agent)
+            assert not cut.value.retryable
+            assert [u.output_tokens for u in agent._context.emitted] == [9]  # type: ignore[attr-defined]
+        assert not any(isinstance(o, ToolCall) for o in outputs)
+    finally:
+        await runner.cleanup()
+
+
+async def test_many_calls_at_once_are_read_from_the_cache_too(server: AnthropicServer) -> None:
+    """A mark finds what was sent before within twenty blocks: two dozen results are more."""
+    calls = [Calling("find", {"query": f"q{n}"}) for n in range(24)]
+    server.brain = Script([["Let me look.", *calls], "Here it is."])
+    async with talking(server, tools=TOOLS, system="word " * 2000, history_turns=60) as agent:
+        first = await heard(agent, Text("look it all up"))
+        made = [o for o in first if isinstance(o, ToolCall)]
+        outputs = [o for call in made for o in await heard(agent, ToolResult("find", call.id, "x" * 400))]
+    before = [o for o in first if isinstance(o, Usage)]
+    (after,) = [o for o in outputs if isinstance(o, Usage)]
+    assert after.cached_tokens == before[0].input_tokens
+
+
 async def test_connections_are_kept_from_one_answer_to_the_next_and_closed_at_the_end(server: AnthropicServer) -> None:
     async with talking(server) as agent:
-        for _ in range(5):
+        await heard(agent, Text("x"))
+        # Two at most: the one that is made early, and that of an answer that did not wait for it; each has two ends.
+        made = len(connections())
+        assert made - _listening() <= 4
+        for _ in range(4):
             await heard(agent, Text("x"))
-        assert len(connections()) <= 1 + _listening()
+        assert len(connections()) <= made
     await settled(lambda: len(connections()) <= _listening())
 
 
