@@ -36,10 +36,13 @@ SAID = {"story": STORY, "where": "You find us at twelve Mill Lane.", "thank": "Y
 
 
 class Tone:
-    """A voice without weights: a tone, 40 ms a character."""
+    """A voice without weights: a tone of so many ``seconds`` a character."""
+
+    def __init__(self, seconds: float = 0.04) -> None:
+        self._seconds = seconds
 
     async def speak(self, text: str, rate: int) -> Speech:
-        count = round(0.04 * len(text) * rate)
+        count = round(self._seconds * len(text) * rate)
         wave = 8_000 * np.sin(2 * np.pi * 440 * np.arange(count) / rate)
         return spread(text, wave.astype("<i2").tobytes(), rate)
 

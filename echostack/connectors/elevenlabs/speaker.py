@@ -29,6 +29,8 @@ _LETTERS_A_MS: Final = 0.015  # the pace of speech, where no times tell it
 _SPARE_MS, _LETTER_MS = 5_000.0, 400.0  # audio that a text may have at most: so much, and so much a character
 _PAUSE_MS: Final = 1_500.0  # audio without a letter of the text that may still be a pause in it
 _KNOWN: Final = 64  # messages begun and not ended
+_AGAIN_SECONDS: Final = 0.2  # before the second try to open, where the service names no time
+_AGAIN_MOST: Final = 2.0  # seconds that the second try may be put off for
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,17 @@ class SocketSpeaker:
         """Messages of audio that came twice."""
 
     async def open(self) -> None:
-        await self._connected()
+        """Connect, so that a wrong key is known before the call begins. A service that is overloaded at this moment is
+        asked once more: that must end no call."""
+        try:
+            await self._connected()
+        except ConnectorFailure as error:
+            pause = _AGAIN_SECONDS if error.retry_after is None else error.retry_after
+            if not error.retryable or pause > _AGAIN_MOST:
+                raise
+            self._context.log(f"{error}; asked once more", wait_seconds=pause)
+            await self._clock.sleep(pause)
+            await self._connected()
 
     async def close(self) -> None:
         self.restore(None)

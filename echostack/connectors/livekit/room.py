@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from echostack.connectors.livekit.settings import Connection, LiveKitSettings
+from echostack.connectors.unreachable import why_unreachable
 from echostack.core.errors import ConnectorFailure
 from echostack.registry import Context
 
@@ -154,8 +155,9 @@ class LiveKitRoom:
     async def join(self, listener: RoomListener) -> None:
         """Be in the room, and be told from here on; of who is there already before this returns.
 
-        ConnectorFailure when the server cannot be reached or refuses. Cancelled, it waits up to two seconds for what
-        the SDK has begun, which cannot be called off, and undoes it; ``leave`` does what is left of that.
+        ConnectorFailure when the server cannot be reached or refuses, or when no connection stands after twice
+        ``connect_timeout``. Cancelled, it waits up to two seconds for what the SDK has begun, which cannot be called
+        off, and undoes it; ``leave`` does what is left of that.
         """
         if listener in self._members:
             return
@@ -186,8 +188,17 @@ class LiveKitRoom:
         loop = asyncio.get_running_loop()
         if self._connecting is None:
             self._connecting = loop.create_task(self._connect(), name="livekit connect")
+        seconds = 2 * self._settings.connect_timeout  # one attempt, and the media's own way
         try:
-            room = await asyncio.shield(self._connecting)
+            # The SDK itself waits 15 s for media that does not come, and as long again at each of three more tries.
+            async with self._clock.timeout(seconds):
+                room = await asyncio.shield(self._connecting)
+        except TimeoutError:
+            await self._release(_ABANDON_SECONDS)
+            raise ConnectorFailure(
+                f"{self._context.node} cannot join the LiveKit room at {self.place}: no connection stood after "
+                f"{seconds:g} s; see that UDP, or TURN over TLS, gets to the server"
+            ) from None
         except asyncio.CancelledError:
             await self._release(_ABANDON_SECONDS)
             raise
@@ -206,12 +217,18 @@ class LiveKitRoom:
         token = self._connection.access_token(self._context.session)
         self._redact = self._connection.redactor(token)
         try:
-            await room.connect(
-                self._connection.url, token, rtc.RoomOptions(connect_timeout=self._settings.connect_timeout)
-            )
+            await room.connect(self._connection.url, token, self._options())
         except rtc.ConnectError as error:
             raise self._refused(self.says(error.message)) from None
         return room
+
+    def _options(self) -> rtc.RoomOptions:
+        from livekit import rtc
+
+        # With one peer connection for both directions the SDK makes it before the server has answered. When the server
+        # refuses and the SDK tries again by itself, that one was the process's only one, and letting it go ends the
+        # SDK's audio device for good (AdmProxy::Terminate, which nothing undoes): no frame of anybody would come.
+        return rtc.RoomOptions(connect_timeout=self._settings.connect_timeout, single_peer_connection=False)
 
     def _refused(self, said: str) -> ConnectorFailure:
         low, place, node = said.lower(), self.place, self._context.node
@@ -229,7 +246,8 @@ class LiveKitRoom:
             )
         if "429" in low:
             return ConnectorFailure(f"{node}: {place} limits how often it is connected to (429): {said}")
-        return ConnectorFailure(f"{node} cannot join the LiveKit room at {place}: {said}")
+        why = why_unreachable(said)
+        return ConnectorFailure(f"{node} cannot join the LiveKit room at {place}: {why}")
 
     async def _release(self, patience: float = _LEAVE_SECONDS) -> None:
         """Undo what was begun: wait for a connect that is under way, then disconnect."""

@@ -38,7 +38,7 @@ class LiveKitSettings(ConnectorSettings):
     identity: str = Field("", max_length=256)
     """Who the agent is in the room; without one, ``agent-`` and the session's id."""
     connect_timeout: float = Field(5.0, gt=0, le=60)
-    """Seconds that one attempt to reach the server may take."""
+    """Seconds that one attempt to reach the server may take; joining may take twice as long in all."""
     reconnect_timeout: float = Field(15.0, gt=0, le=300)
     """Seconds that a lost connection may take to come back before the call fails."""
 

@@ -204,27 +204,47 @@ class _Lined(_Gated):
     def __init__(self, script: Lines, options: ListenOptions) -> None:
         super().__init__(options)
         self._script = script
-        self._stretches: deque[tuple[str, float, list[float]]] = deque()  # line, where it began, where its voice ended
-        self._told = 0.0
+        self._stretches: deque[_Stretch] = deque()
+        self._settled = 0.0  # up to where what was said is final
 
     def _began(self) -> None:
         assert self.voiced_from is not None
-        if self._stretches and self.voiced_from - self._stretches[-1][2][0] < self._script.apart:
+        if self._stretches and self.voiced_from - self._stretches[-1].ends < self._script.apart:
             return
-        self._stretches.append((self._script.next(), self.voiced_from, [self.voiced_from]))
+        self._stretches.append(_Stretch(self._script.next(), self.voiced_from, self.voiced_from))
 
     def hear(self, pcm: bytes) -> None:
         super().hear(pcm)
         if self._stretches and self._gate.speaking:
-            self._stretches[-1][2][0] = self.voiced_until
+            self._stretches[-1].ends = self.voiced_until
 
     async def words(self, start: float, end: float) -> Sequence[SpokenWord]:
-        while self._stretches and self._stretches[0][2][0] <= start:
+        if start > self._settled:
+            self._settled = start
+            for stretch in self._stretches:
+                stretch.settled = stretch.told
+        # The last one may go on, and a result may end between its beginning and the instant at which that was noticed.
+        while len(self._stretches) > 1 and self._stretches[0].settled:
             self._stretches.popleft()
         found: list[SpokenWord] = []
-        for line, begins, (ends,) in self._stretches:
-            found += (w for w in spread(line, begins, min(ends, end)) if start <= w.start < end)
+        for stretch in self._stretches:
+            stretch.told = stretch.settled
+            if not stretch.settled and stretch.begins < end:
+                stretch.told = True
+                begins = max(stretch.begins, start)
+                found += spread(stretch.line, begins, max(begins, min(stretch.ends, end)))
         return found
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """One stretch of speech: its line, where its voice began and ended, and whether the line was told, and for good."""
+
+    line: str
+    begins: float
+    ends: float
+    told: bool = False
+    settled: bool = False
 
 
 class Decoded(_Gated):

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from echostack.connectors.elevenlabs.errors import code_of, refused
 from echostack.connectors.elevenlabs.tts import ElevenLabsTts
+from echostack.core.clock import LoopClock
 from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import AudioChunkStream
 from echostack.providers.elevenlabs.context import alignment
@@ -266,7 +267,7 @@ async def test_a_context_whose_end_is_never_told_keeps_nobody_waiting() -> None:
 async def test_a_refusal_says_what_to_do(
     kind: FaultKind, told: str, retryable: bool, retry_after: float | None, transport: str
 ) -> None:
-    async with server(faults=[Fault(kind, seconds=7)]) as there:
+    async with server(faults=[Fault(kind, seconds=7, times=0)]) as there:
         tts = ElevenLabsTts(settings(there, transport=transport), FakeContext())  # type: ignore[arg-type]
 
         async def use() -> None:
@@ -307,6 +308,20 @@ async def test_an_account_without_characters() -> None:
             "its next month"
         )
         assert not error.retryable
+
+
+@pytest.mark.parametrize("kind", [FaultKind.UNAVAILABLE, FaultKind.RATE_LIMITED])
+async def test_a_moment_s_overload_ends_no_call_before_it_begins(kind: FaultKind) -> None:
+    """Asked once more: after the time that the service names, where it names one."""
+    async with server(faults=[Fault(kind, seconds=1)]) as there:
+        clock = LoopClock()
+        tts = ElevenLabsTts(settings(there), FakeContext(clock))  # type: ignore[arg-type]
+        before = clock.now()
+        await tts.open()
+        assert (await say(tts, whole(TEXT))).characters.strip() == TEXT
+        if kind is FaultKind.RATE_LIMITED:
+            assert clock.now() - before >= 1.0
+        await tts.close()
 
 
 async def test_too_many_at_once() -> None:

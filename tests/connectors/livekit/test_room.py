@@ -188,3 +188,21 @@ async def test_the_rooms_of_a_session_are_one_object_of_it() -> None:
     context = FakeContext(LoopClock())
     assert Rooms.of(context) is Rooms.of(context)
     assert Rooms.of(context) is not Rooms.of(FakeContext(LoopClock()))
+
+
+@pytest.mark.parametrize("kind", [FaultKind.CUT, FaultKind.HALF_OPEN])
+async def test_a_join_that_never_comes_to_stand_is_told_before_the_call_s_own_time_is_up(kind: FaultKind) -> None:
+    """The server takes the connection and then says nothing more: the SDK alone would wait for a minute."""
+    async with LiveKitServer(faults=[Fault(kind, after=1, times=0)]) as server:
+        _, ingress, egress = ends(server, {"connect_timeout": 0.3}, {})
+        clock = LoopClock()
+        before = clock.now()
+        with pytest.raises(ConnectorFailure) as failure:
+            await ingress.open()
+        assert str(failure.value) == (
+            f"node cannot join the LiveKit room at 127.0.0.1:{server.port}: no connection stood after 0.6 s; see that "
+            "UDP, or TURN over TLS, gets to the server"
+        )
+        assert failure.value.retryable
+        await asyncio.gather(ingress.close(), egress.close())
+        assert clock.now() - before < 8
