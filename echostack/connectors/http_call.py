@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import httpx2
 from pydantic import SecretStr
 
+from echostack.connectors.unreachable import why_unreachable
 from echostack.core.clock import Clock
 from echostack.core.errors import ConnectorFailure, EchoStackError, InDoubt
 from echostack.registry import Context
@@ -141,7 +142,8 @@ class HttpCaller:
         except httpx2.TimeoutException:
             raise self._unanswered(place) from None
         except httpx2.ConnectError as error:
-            raise ConnectorFailure(f"{self._name}: cannot connect to {place}: {self._redact(str(error))}") from None
+            why = self._redact(why_unreachable(error))
+            raise ConnectorFailure(f"{self._name}: cannot connect to {place}: {why}") from None
         except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
             why = self._redact(str(error)) or type(error).__name__
             broke = f"{self._name}: the connection to {place} broke: {why}"

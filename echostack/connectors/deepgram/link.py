@@ -16,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from echostack.connectors.deepgram.messages import Message, Unreadable, read
+from echostack.connectors.unreachable import why_unreachable
 from echostack.core.clock import Clock
 from echostack.core.errors import ConnectorFailure, MissingExtra
 
@@ -159,7 +160,7 @@ async def linked(
         raise refused(error, address) from None
     except (OSError, TimeoutError) as error:
         late = isinstance(error, TimeoutError)
-        how = f"did not answer within {seconds:g} s" if late else f"cannot be reached: {_plain(error)}"
+        how = f"did not answer within {seconds:g} s" if late else f"cannot be reached: {why_unreachable(error)}"
         raise LinkLost(how) from None
     except sdk.socket_error as error:
         raise LinkLost(f"does not answer as a websocket: {type(error).__name__}") from None
@@ -239,6 +240,3 @@ def _seconds(text: Any) -> float | None:
         return None
     return seconds if 0 <= seconds < 3600 else None
 
-
-def _plain(error: BaseException) -> str:
-    return str(getattr(error, "strerror", None) or error or type(error).__name__)

@@ -13,6 +13,7 @@ from echostack.connectors.deepgram.hearing import Hearing
 from echostack.connectors.deepgram.link import WHO, LinkLost, Sdk, host_of, refused, shared_sdk
 from echostack.connectors.deepgram.settings import DeepgramSettings
 from echostack.connectors.keys import header_key
+from echostack.connectors.unreachable import why_unreachable
 from echostack.core.audio import AudioFormat
 from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import AudioFrame, SpeechStopped, Text, TextPartial, TextSegment, Usage
@@ -64,7 +65,7 @@ class DeepgramStt:
                 failure = refused(error, where)
                 raise _unavailable(where, failure.reason) if isinstance(failure, LinkLost) else failure from None
             except sdk.http_error as error:
-                raise _unavailable(where, f"cannot be reached: {error or type(error).__name__}") from None
+                raise _unavailable(where, f"cannot be reached: {why_unreachable(error)}") from None
 
     async def open(self) -> None:
         """Load the SDK before the call begins. ConnectorFailure without a key, MissingExtra without the package."""

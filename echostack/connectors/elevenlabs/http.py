@@ -14,6 +14,7 @@ from echostack.connectors.elevenlabs.settings import ElevenLabsTtsSettings
 from echostack.connectors.elevenlabs.speaker import Said
 from echostack.connectors.elevenlabs.words import SpokenText
 from echostack.connectors.http_call import Redactor, certificates, where
+from echostack.connectors.unreachable import why_unreachable
 from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import Usage, Word
 from echostack.registry import Context
@@ -148,7 +149,8 @@ class HttpSpeaker:
             wait = float(after) if after.isdigit() else None
             raise refused(asked, code, error.status_code or 0, said, wait) from None
         except httpx.ConnectError as error:
-            raise ConnectorFailure(f"{NAME}: cannot connect to {asked.place}: {asked.redact(str(error))}") from None
+            why = asked.redact(why_unreachable(error))
+            raise ConnectorFailure(f"{NAME}: cannot connect to {asked.place}: {why}") from None
         except (httpx.HTTPError, ValueError) as error:
             why = asked.redact(str(error)) or type(error).__name__
             raise ConnectorFailure(f"{NAME}: the answer of {asked.place} broke off: {why}") from None
@@ -173,7 +175,7 @@ async def probe(settings: ElevenLabsTtsSettings) -> None:
         except httpx2.TimeoutException:
             raise ConnectorFailure(f"{NAME}: {place} did not answer within {settings.connect_s:g} s") from None
         except (httpx2.HTTPError, OSError) as error:
-            why = asked.redact(str(error)) or type(error).__name__
+            why = asked.redact(why_unreachable(error))
             raise ConnectorFailure(f"{NAME}: cannot connect to {place}: {why}") from None
     if answer.status_code < 400:
         return

@@ -29,6 +29,7 @@ from echostack.connectors.elevenlabs.errors import (
     ends_only_the_connection,
     refused,
 )
+from echostack.connectors.unreachable import why_unreachable
 from echostack.core.clock import Clock
 from echostack.core.errors import ConnectorFailure
 
@@ -107,7 +108,7 @@ class Connection:
             why = asked.redact(str(error)) or type(error).__name__
             raise ConnectorFailure(f"{NAME}: {asked.place} does not speak ElevenLabs' protocol: {why}") from None
         except OSError as error:
-            why = error.strerror or asked.redact(str(error)) or type(error).__name__
+            why = asked.redact(why_unreachable(error))
             raise ConnectorFailure(f"{NAME}: cannot connect to {asked.place}: {why}") from None
         for work in (self._read(), self._write()):
             task = Alongside(work)

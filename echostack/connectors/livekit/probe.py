@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx2
 
 from echostack.connectors.livekit.settings import Connection, LiveKitSettings
+from echostack.connectors.unreachable import why_unreachable
 from echostack.core.errors import ConnectorFailure
 
 
@@ -23,8 +24,8 @@ async def probe(node: str, settings: LiveKitSettings) -> None:
                 f"{connection.http_url}/rtc/validate", headers={"Authorization": f"Bearer {token}"}
             )
     except httpx2.HTTPError as error:
-        why = says(str(error)) or type(error).__name__
-        raise ConnectorFailure(f"{node}: nothing answers at {connection.place}: {why}") from None
+        why = says(why_unreachable(error))
+        raise ConnectorFailure(f"{node}: cannot connect to {connection.place}: {why}") from None
     if answer.status_code in (401, 403):
         wrong = "token" if connection.token is not None else "api_key and api_secret"
         raise ConnectorFailure(

@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from echostack.connectors.http_call import Redactor, where
+from echostack.connectors.unreachable import why_unreachable
 from echostack.core.errors import ConnectorFailure
 
 _LONGEST: Final = 3600.0  # seconds; a longer hint is held to this
@@ -70,7 +71,7 @@ class Failures:
             return self._told(error)
         cause = error.__cause__ or error
         if type(cause).__name__ in ("ConnectError", "ConnectTimeout", "ConnectionRefusedError"):
-            why = self._redact(str(cause)) or "no answer"
+            why = self._redact(why_unreachable(cause).partition(": ")[0])  # what to look at is in the advice
             return self._again(f"cannot connect to {self._place} ({why[:_SHOWN]}): {self._advice.unreachable}")
         if begun:
             return self._again(f"the connection to {self._place} broke in the middle of the answer")

@@ -376,7 +376,7 @@ async def test_nobody_there_says_so() -> None:
         async with agent(base_url=f"{url}/v1") as one:
             failed = await failure(one)
     assert str(failed) == (
-        f"node: cannot connect to {url} (All connection attempts failed): see that base_url is right and that this "
+        f"node: cannot connect to {url} (nothing listens there): see that base_url is right and that this "
         "machine reaches it"
     )
     assert failed.retryable

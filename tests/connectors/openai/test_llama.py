@@ -110,7 +110,7 @@ async def test_where_nothing_listens_it_says_how_to_start_ollama() -> None:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         failed = await failure(LlamaSettings(base_url=f"{url}/v1"))
     assert str(failed) == (
-        f"node: cannot connect to {url} (All connection attempts failed): start Ollama with `ollama serve`, or set "
+        f"node: cannot connect to {url} (nothing listens there): start Ollama with `ollama serve`, or set "
         "LLAMA_BASE_URL, or base_url, to the server that you use"
     )
     assert failed.retryable
