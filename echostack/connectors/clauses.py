@@ -18,7 +18,9 @@ _ENDS_ANYWAY = re.compile(r"\b(?:etc|a\.m|p\.m|i)\.$", re.I)
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
 _LINK = re.compile(r"!?\[([^\[\]]{0,500})\]\((?:[^()\s]{0,500})\)")
 _MARKS = re.compile(r"[*_`#~|<>\\^]+|^\s*[-•·]\s+", re.M)
-_SILENT = {"Cc", "Cf", "Cs", "Co", "Cn", "So", "Sk", "Mn", "Me"}
+_SILENT = {"Cc", "Cf", "Cs", "Co", "Cn", "So", "Sk", "Me"}
+_JOINERS = "\u200c\u200d"  # between letters they are spelling; elsewhere they join emoji
+_PICTURES = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # choose how a sign looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +54,22 @@ def clauses(message: str) -> list[Clause]:
 def spoken_form(text: str) -> str:
     """What is read out: without markup, emoji and invisible characters; empty when no letter or digit is left."""
     plain = _MARKS.sub(" ", _LINK.sub(r"\1", _TAG.sub(" ", unicodedata.normalize("NFKC", text))))
-    kept = (" " if c.isspace() else c for c in unicodedata.normalize("NFC", plain) if _audible(c))
+    kept: list[str] = []
+    for character in unicodedata.normalize("NFC", _PICTURES.sub("", plain)):
+        if character.isspace():
+            kept.append(" ")
+        elif _audible(character, kept[-1] if kept else ""):
+            kept.append(character)
     words = " ".join("".join(kept).split())
     return words if any(c.isalnum() for c in words) else ""
 
 
-def _audible(character: str) -> bool:
-    # The degree sign is a symbol like an emoji is, and the one that people say.
-    return character.isspace() or character == "°" or unicodedata.category(character) not in _SILENT
+def _audible(character: str, before: str) -> bool:
+    # Marks on letters are vowels in many scripts. The degree sign is a symbol like an emoji is, and the one people say.
+    kind = unicodedata.category(character)
+    if kind == "Mn" or character in _JOINERS:
+        return before.isalpha() or unicodedata.category(before or " ") in ("Mn", "Mc")
+    return character == "°" or kind not in _SILENT
 
 
 def _pieces(message: str) -> list[str]:

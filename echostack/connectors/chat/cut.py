@@ -14,8 +14,12 @@ from typing import Final
 from echostack.connectors.clauses import LONGEST
 from echostack.connectors.words import listed
 
-_MARK: Final = re.compile(r"\n|[.!?…。！？]+[\"'”’)\]*_]*(?=\s|$)|[,;:–—]+[\"'”’)\]*_]*(?=\s|$)")
-_CLAUSE: Final = frozenset(",;:–—")
+_MARK: Final = re.compile(
+    r"\n|[.!?…؟।॥]+[\"'”’»)\]*_]*(?=\s|$)|[,;:–—،؛]+[\"'”’»)\]*_]*(?=\s|$)"
+    r"|[。！？｡]+[\"'”’)\]」』）】*_]*|[，、；：]+[\"'”’)\]」』）】*_]*"  # no blank stands behind these
+)
+_CLAUSE: Final = frozenset(",;:–—،؛，、；：")
+_UNSPACED: Final = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")  # two of them count as a word
 _WORD: Final = re.compile(r"\w+(?:['’.]\w+)*")
 
 SHORT: Final = {
@@ -25,10 +29,22 @@ SHORT: Final = {
         jan feb mar apr jun jul aug sep sept oct nov dec tel vol u.s u.k ph.d
     """)
     ),
+    "de": frozenset(
+        listed("dr prof hr fr nr str bzw ca usw evtl ggf inkl zzgl tel abs mio mrd std min sog vgl geb st")
+    ),
+    "es": frozenset(listed("sr sra srta sres dr dra prof ud uds etc av avda tel núm pág aprox")),
+    "fr": frozenset(listed("m mm mme mlle dr prof st ste etc av bd tél env")),
+    "it": frozenset(listed("sig sigg dott prof ing avv ecc tel pag ca")),
+    "nl": frozenset(listed("dhr mevr mw dr prof ir drs bijv enz ca tel str nr")),
+    "pt": frozenset(listed("sr sra srta dr dra prof av etc tel aprox")),
 }
 """Abbreviations by language: a full stop behind one ends no sentence, unless they may end one (below)."""
 
-_MAY_END: Final = frozenset(listed("etc a.m p.m inc ltd co st ave blvd rd u.s u.k jr sr ph.d"))
+_ANYWHERE: Final = frozenset(listed("dr prof etc tel"))
+_MAY_END: Final = frozenset(listed("etc a.m p.m inc ltd co st ave blvd rd u.s u.k jr sr ph.d usw ecc enz"))
+_ORDINALS: Final = frozenset(listed("cs da de et fi hr hu is lb lv nb nn no pl sk sl sr tr"))
+"""Languages that write ``the third`` as ``3.``"""
+
 _COUNTED: Final = frozenset(listed("no nos nr pp"))  # abbreviations before a number, words elsewhere
 
 
@@ -50,7 +66,8 @@ class Cutter:
     """
 
     def __init__(self, *, language: str, first_words: int) -> None:
-        self._short = SHORT.get(language, SHORT["en"])
+        self._short = SHORT.get(language, _ANYWHERE)
+        self._ordinals = language in _ORDINALS
         self._first_words = first_words
         self._text = ""
         self._looked = 0  # marks before this place end no piece
@@ -107,7 +124,7 @@ class Cutter:
         before = text[: mark.start()]
         if before.count("[") > before.count("]"):
             return False
-        if clause and (not self._first or not self._first_words or len(_WORD.findall(before)) < self._first_words):
+        if clause and (not self._first or not self._first_words or _words(before) < self._first_words):
             return False
         if not clause and mark.group()[0] not in ".…":
             return True
@@ -129,8 +146,8 @@ class Cutter:
         last = words[-1].lower().lstrip("(\"'“‘*_[") if words else ""
         if last in _COUNTED and following.isdigit():
             return False
-        if last.isdigit() and self._begins_line and before.strip() == last:
-            return False  # the number of a list's item
+        if last.isdigit() and (self._ordinals or (self._begins_line and before.strip() == last)):
+            return False  # the number of a list's item, or of a day
         if last == "st" and not (len(words) > 1 and words[-2][0].isupper()):
             return False  # a saint, and no street
         if last in self._short or (len(last) == 1 and last.isalpha() and last != "i"):
@@ -138,10 +155,15 @@ class Cutter:
         return not following.islower()
 
 
+def _words(text: str) -> int:
+    unspaced = len(_UNSPACED.findall(text))
+    return unspaced // 2 if unspaced else len(_WORD.findall(text))
+
+
 def _shortened(text: str) -> int:
     """Where a text that is too long is cut: behind a clause, else at a space that parts no number, else anywhere."""
     head = text[: LONGEST + 1]
-    clauses = [m.end() for m in re.finditer(r"[,;:–—][\"'”’)]*(?=\s)", head[:-1])]
+    clauses = [m.end() for m in re.finditer(r"[,;:–—،؛][\"'”’»)]*(?=\s)|[，、；：]", head[:-1])]
     for at in reversed(clauses):
         if at > LONGEST // 3 and not (text[at - 2].isdigit() and text[at + 1].isdigit()):
             return at

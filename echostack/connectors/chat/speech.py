@@ -15,7 +15,7 @@ IN_WORDS: Final[Mapping[str, Callable[[str], str]]] = {"en": spoken_english}
 """What puts numbers, times and abbreviations into words, by language. Others are left to their synthesiser."""
 
 _LOOSE: Final = re.compile(r"\s+(?=[.,!?;:…](?:\s|$))")  # before a mark, where an emoji or a note stood
-_SENTENCE: Final = re.compile(r"[.!?…。！？][\"'”’)\]*_]*$")
+_SENTENCE: Final = re.compile(r"[.!?…؟।॥。！？｡][\"'”’»)\]」』）】*_]*$")
 
 
 class Speech:

@@ -102,6 +102,31 @@ def test_another_language_keeps_its_numbers_and_loses_its_markup() -> None:
     assert said("**Um 7:30** kostet es 5 €. Gut?", language="de-DE") == ["Um 7:30 kostet es 5 €.", "Gut?"]
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "pieces"),
+    [
+        ("zh", "你好，我是这里的助手。您想预订几位？九点。", ["你好,我是这里的助手。", "您想预订几位?", "九点。"]),
+        ("ja", "はい、営業しております。何名様ですか。", ["はい、営業しております。", "何名様ですか。"]),
+        ("ja", "かしこまりました、少々お待ちください。", ["かしこまりました、", "少々お待ちください。"]),
+        ("hi", "नमस्ते, मैं क्या करूँ? मैं ठीक हूँ। धन्यवाद।", ["नमस्ते, मैं क्या करूँ?", "मैं ठीक हूँ।", "धन्यवाद।"]),
+        ("ar", "كيف يمكنني مساعدتك؟ نحن مفتوحون.", ["كيف يمكنني مساعدتك؟", "نحن مفتوحون."]),
+        ("fa", "می\u200cخواهم باشد.", ["می\u200cخواهم باشد."]),
+        ("he", "שָׁלוֹם לך.", ["שָׁלוֹם לך."]),
+        (
+            "de-DE",
+            "Am 3. Mai, z. B. für Dr. Müller. Ca. 4 Euro.",
+            ["Am 3. Mai,", "z. B. für Dr. Müller.", "Ca. 4 Euro."],
+        ),
+        ("fr", "Voilà ce qu’il est. M. Dupont arrive.", ["Voilà ce qu’il est.", "M. Dupont arrive."]),
+    ],
+)
+def test_other_languages_are_cut_at_their_own_marks_and_keep_their_letters(
+    language: str, text: str, pieces: list[str]
+) -> None:
+    speech = Speech(language=language, speakable=True, first_words=3)
+    assert [piece for character in text for piece in speech.feed(character)] + speech.end() == pieces
+
+
 def test_verbatim_text_stays_as_the_model_wrote_it() -> None:
     assert said("It is **$5** at 7:30. 😀 Yes!", speakable=False) == ["It is **$5** at 7:30.", "😀 Yes!"]
 
