@@ -7,6 +7,7 @@ watch is kept on their coming. What is said is decided in one place, as answers 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
@@ -60,6 +61,7 @@ class Hearing:
         self._base = 0.0  # where this connection's audio begins
         self._reached = 0.0  # how far its results have come: one that comes no further is an echo, and no answer
         self._asked_at: float | None = None  # audio has been sent since, and nothing has come
+        self._fed_at = self._told_at = 0.0  # when audio was sent last, and when anything was
         self._losses: deque[float] = deque()
         self._outage_since: float | None = None
         self._tries = 0
@@ -78,7 +80,7 @@ class Hearing:
                 if isinstance(event.payload, AudioFrame):
                     self._hear(event.payload, event)
                 else:
-                    self._finalize = self._audio.unsettled > 0
+                    self._finalize = self._finalize or self._turn.open or self._audio.unsettled > 0
                 self._wake.set()
             self._rest()
         finally:
@@ -159,7 +161,7 @@ class Hearing:
         settings = self._settings
         async with linked(
             self._sdk, self._client, host_of(settings.base_url), settings.query(),
-            clock=self._clock, seconds=settings.connect_s,
+            clock=self._clock, seconds=min(settings.connect_s, self._left()),
         ) as link:  # fmt: skip
             self._base = self._reached = self._audio.again()
             self._tell_lost()
@@ -177,6 +179,9 @@ class Hearing:
 
     async def _send(self, link: Link) -> None:
         most = round(_MESSAGE_SECONDS * self._settings.sample_rate) * BYTES_PER_SAMPLE
+        self._fed_at = self._told_at = self._clock.now()
+        if self._ending is not None:  # the connection before this one was asked, and cannot answer any more
+            self._ending, self._finalize = None, True
         try:
             while True:
                 if self._audio.behind:
@@ -187,6 +192,7 @@ class Hearing:
                     if self._asked_at is None:
                         self._asked_at = self._clock.now()
                     self._unbilled += len(pcm)
+                    self._fed_at = self._told_at = self._clock.now()
                     await link.audio(pcm)
                 elif self._finalize:
                     self._finalize = False
@@ -203,17 +209,21 @@ class Hearing:
             pass  # the receiver meets it too, and it is the one that is asked
 
     async def _more(self, link: Link) -> None:
-        """Wait for audio. When none comes, have the words so far settled, then keep the connection alive."""
-        idle = self._settings.utterance_end_ms / 1000
-        finalizes = self._turn.open and self._ending is None and idle < self._settings.keepalive_s
+        """Wait for audio. When none comes, have the words so far settled, and keep the connection alive."""
+        due = self._told_at + self._settings.keepalive_s
+        finalizes = self._turn.open and self._ending is None
+        if finalizes:
+            due = min(due, self._fed_at + self._settings.utterance_end_ms / 1000)
         self._wake.clear()
         try:
-            async with self._clock.timeout(idle if finalizes else self._settings.keepalive_s):
+            async with self._clock.timeout(max(0.0, due - self._clock.now())):
                 await self._wake.wait()
         except TimeoutError:
-            if finalizes and self._turn.open:
-                self._finalize = True
+            now = self._clock.now()
+            if finalizes and now >= self._fed_at + self._settings.utterance_end_ms / 1000:
+                self._finalize, self._fed_at = True, now
             else:
+                self._told_at = now
                 await link.keep_alive()
 
     async def _watch(self, link: Link) -> None:
@@ -223,7 +233,8 @@ class Hearing:
         while True:
             await self._clock.sleep(step)
             now = self._clock.now()
-            if self._asked_at is not None and now - self._asked_at >= stall:
+            held_back = len(self._out) >= _WAITING  # by us: then nothing is read
+            if self._asked_at is not None and not held_back and now - self._asked_at >= stall:
                 link.abandon(f"has not answered for {stall:g} s while audio was sent")
                 return
             if self._ended_at is not None and now - self._ended_at >= _DRAIN_SECONDS:
@@ -232,6 +243,7 @@ class Hearing:
             if self._ending is not None and now >= self._ending[1]:
                 by, _ = self._ending
                 self._ending = None
+                self._wake.set()
                 if not self._turn.pending:
                     self._say(self._turn.end(by), self._audio.latest)
 
@@ -240,8 +252,10 @@ class Hearing:
         now, settings = self._clock.now(), self._settings
         if self._ended_at is not None:
             nothing = self._audio.unsettled <= 0 and not self._turn.pending
-            if lost.whole or nothing or now - self._ended_at >= _DRAIN_SECONDS:
+            if lost.whole or nothing:
                 self._over = True
+                return
+            if self._gave_up_the_end():
                 return
         if self._outage_since is None:
             self._outage_since = now
@@ -265,7 +279,22 @@ class Hearing:
                 retry_after=lost.retry_after,
             )
         self._context.log(f"{WHO} connects again", why=lost.reason, wait_seconds=round(wait, 3))
-        await self._clock.sleep(wait)
+        until = now + wait
+        while (left := min(until - self._clock.now(), self._left())) > 0:
+            await self._clock.sleep(min(left, _LOOK_SECONDS))  # the audio may end meanwhile
+        self._gave_up_the_end()
+
+    def _gave_up_the_end(self) -> bool:
+        """Whether the last words have been waited for as long as is right; what was not recognised is told."""
+        self._over = self._left() <= 0
+        if self._over:
+            unheard = round(self._audio.unsettled, 3)
+            self._context.log(f"{WHO} lost the end of the audio: no results came for it in time", seconds=unheard)
+        return self._over
+
+    def _left(self) -> float:
+        """Seconds that there still are for the last words; for ever while audio may come."""
+        return math.inf if self._ended_at is None else self._ended_at + _DRAIN_SECONDS - self._clock.now()
 
     def _backoff(self) -> float:
         state = tenacity.RetryCallState(None, None, (), {})  # type: ignore[arg-type]
@@ -305,6 +334,8 @@ class Hearing:
             self._ending = None
         if self._turn.settled > before:
             self._audio.settle(self._turn.settled)
+        if self._turn.open:
+            self._wake.set()  # whoever waits for audio looks anew at how long these words may wait for more
 
     def _answered(self) -> None:
         self._asked_at = None

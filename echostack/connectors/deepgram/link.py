@@ -78,8 +78,8 @@ class Link:
     """An open websocket. Sending and receiving raise LinkLost once it is gone, ConnectorFailure when it was closed for
     a reason that another one would meet as well."""
 
-    def __init__(self, sdk: Sdk, socket: Any) -> None:
-        self._sdk, self._socket = sdk, socket
+    def __init__(self, sdk: Sdk, socket: Any, wire: Any) -> None:
+        self._sdk, self._socket, self._wire = sdk, socket, wire
         self._given_up = ""
         self._closed_stream = False
 
@@ -114,13 +114,7 @@ class Link:
     def abandon(self, reason: str) -> None:
         """Give the connection up, at once: whoever waits for it gets LinkLost with this reason."""
         self._given_up = self._given_up or reason
-        self.abort()
-
-    def abort(self) -> None:
-        """Close the TCP connection without a word. The SDK has no way to: its own close waits for the far end."""
-        transport = getattr(getattr(self._socket, "_websocket", None), "transport", None)
-        if transport is not None:
-            transport.abort()
+        self._wire.transport.abort()
 
     async def _sending(self, sent: Any) -> None:
         try:
@@ -164,17 +158,17 @@ async def linked(
         raise LinkLost(how) from None
     except sdk.socket_error as error:
         raise LinkLost(f"does not answer as a websocket: {type(error).__name__}") from None
-    link = Link(sdk, socket)
     try:
-        yield link
-    finally:
-        link.abort()
+        wire = _wire(socket)
         try:
+            yield Link(sdk, socket, wire)
+        finally:
+            wire.transport.abort()
             # The legacy close() swallows a cancellation that meets it in the middle; once the socket is closed it has
             # no middle.
-            await socket._websocket.wait_closed()
-        finally:
-            await manager.__aexit__(None, None, None)
+            await wire.wait_closed()
+    finally:
+        await manager.__aexit__(None, None, None)
 
 
 async def _opened(manager: Any, clock: Clock, seconds: float) -> Any:
@@ -182,14 +176,35 @@ async def _opened(manager: Any, clock: Clock, seconds: float) -> Any:
     try:
         async with clock.timeout(seconds):
             await asyncio.wait([task])
-    finally:
-        if not task.done():
-            # A far end that takes the connection and says nothing holds the SDK up for its own time limit, unless it
-            # is asked twice.
+    except BaseException:
+        try:
+            if not task.done():
+                # A far end that takes the connection and says nothing holds the SDK up for its own time limit, unless
+                # it is asked twice.
+                task.cancel()
+                await asyncio.wait([task], timeout=_GIVE_UP_SECONDS)
+        finally:
             task.cancel()
-            await asyncio.wait([task], timeout=_GIVE_UP_SECONDS)
-            task.cancel()
+            # It may have been made in the very instant in which it was given up: nobody else would close it.
+            task.add_done_callback(_abort_made)
+        raise
     return task.result()
+
+
+def _abort_made(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        _wire(task.result()).transport.abort()
+
+
+def _wire(socket: Any) -> Any:
+    """The websocket behind the SDK's. Nothing public leads to it, and the SDK's own closing waits for the far end."""
+    wire = getattr(socket, "_websocket", None)
+    if not (hasattr(wire, "transport") and hasattr(wire, "wait_closed")):
+        raise ConnectorFailure(
+            f"{WHO}: this deepgram-sdk is not one that EchoStack knows: pip install 'echostack[deepgram]' gives one",
+            retryable=False,
+        )
+    return wire
 
 
 def refused(error: Any, address: str) -> Exception:
@@ -239,4 +254,3 @@ def _seconds(text: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return seconds if 0 <= seconds < 3600 else None
-

@@ -50,7 +50,7 @@ class CallerTurn:
 
     def hear(self, result: Result, *, ends: str = "") -> list[Said]:
         """What ``result`` adds. ``ends``: what has ended the turn if this is its last result."""
-        ending = RECOGNISER if result.speech_final else ends
+        ending = ends or (RECOGNISER if result.speech_final else "")
         if result.end <= self.settled + _SLACK and result.start < self.settled - _SLACK:
             return []  # an echo of what is settled
         result = result.after(self.settled - _SLACK)

@@ -10,10 +10,11 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from echostack.core.errors import ConnectorFailure
-from echostack.core.payloads import AudioFrame
+from echostack.core.payloads import AudioFrame, SpeechStopped, Text
 from echostack.providers.deepgram.ears import CodedScript
 from echostack.providers.deepgram.server import DeepgramServer
 from echostack.providers.faults import Fault, FaultKind
+from echostack.registry.context import Out
 from tests.connectors.deepgram.line import RATE, Call
 
 SCRIPT = CodedScript.of(
@@ -245,6 +246,54 @@ async def test_a_stream_that_never_ends_does_not_hold_up_the_end_of_the_call() -
         await call.ended()
         assert call.clock.now() - begun < 3.0
     assert call.failure is None
+
+
+async def test_a_call_that_ends_while_there_is_no_room_does_not_wait_for_it_and_tells_what_was_not_heard() -> None:
+    async with (
+        DeepgramServer(SCRIPT, faults=[Fault(FaultKind.RATE_LIMITED, seconds=20, times=0)]) as server,
+        Call(server, outage_s=60) as call,
+    ):
+        await server.seen.until("opened")
+        await call.line.say(bytes(2 * RATE), speed=0)
+        begun = call.clock.now()
+        await call.ended()
+        assert call.clock.now() - begun < 2.5
+    assert call.failure is None
+    assert call.context.logs[-1] == (
+        "deepgram.stt lost the end of the audio: no results came for it in time", {"seconds": 1.0}
+    )  # fmt: skip
+
+
+async def test_the_end_of_speech_that_a_cut_connection_was_told_of_is_told_to_the_next_one() -> None:
+    script = CodedScript.of("Hello there.")
+    async with (
+        DeepgramServer(script, interim_every=100, longest=100, faults=[Fault(FaultKind.CUT)]) as server,
+        Call(server, stall_s=5.0, endpointing_ms=10_000, utterance_end_ms=5000) as call,
+    ):
+        await call.line.say(script.audio(RATE, tail=0.1))
+        call.line.put(SpeechStopped(0.0))
+        await call.until(lambda: bool(call.texts), 2.0)
+        assert server.seen.counts["finalize"] == 2
+    assert call.said == ["Hello there."]
+    assert call.texts[0].ended_by == "silence"
+
+
+async def test_an_answer_that_waits_for_us_is_no_reason_to_give_the_connection_up() -> None:
+    script = CodedScript.of(" | ".join(["word"] * 90), seconds=0.1, gap=0.0)
+    async with DeepgramServer(script, interim_every=0.2) as server:
+        call = Call(server, stall_s=0.3)
+        words = 0
+        call.line.put(AudioFrame(script.audio(RATE), RATE))
+        async for out in call.stt.run(call.line):
+            assert isinstance(out, Out)
+            if isinstance(out.payload, Text):
+                words += 1
+            if words == 1:
+                await call.line.say(bytes(2 * RATE), speed=1.0)
+                words += 1
+                call.line.end()
+        assert words == 91
+        assert server.seen.counts["opened"] == 1
 
 
 async def test_a_server_that_takes_the_connection_and_says_nothing_is_given_up() -> None:

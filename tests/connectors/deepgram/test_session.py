@@ -23,7 +23,7 @@ WORDS = [w.text for w in SCRIPT.words]
 GRAPH = """
 echostack: 1
 connectors:
-  deepgram.stt: {stall_s: STALL, outage_s: 0.2, connect_s: 1, api_key: first, cooldown: REST}
+  deepgram.stt: {stall_s: STALL, outage_s: 0.2, connect_s: 1, reconnects: 2, api_key: first, cooldown: REST}
   backup: {use: deepgram.stt, base_url: BACKUP, api_key: second}
 pipeline:
   - ingress.line.audio_frame -> EARS -> acme.words

@@ -190,6 +190,17 @@ async def test_words_are_not_held_back_when_audio_stops_coming(server: DeepgramS
     assert call.texts[0].waited_ms > 900
 
 
+async def test_the_words_are_settled_in_time_although_the_connection_is_kept_alive_more_often(
+    server: DeepgramServer,
+) -> None:
+    async with Call(server, utterance_end_ms=1000, keepalive_s=0.2) as call:
+        await call.line.say(CodedScript.of("Hello there.").audio(RATE, tail=0.0))
+        await call.until(lambda: bool(call.texts), 2.0)
+        assert server.seen.counts["keep alive"] >= 3
+    assert call.said == ["Hello there."]
+    assert call.texts[0].ended_by == "silence"
+
+
 async def test_waited_ms_is_the_time_since_the_last_word(server: DeepgramServer) -> None:
     async with Call(server, endpointing_ms=300) as call:
         await call.until(lambda: server.seen.counts.get("opened", 0) > 0 or True)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echostack.connectors.deepgram.messages import HeardWord, Result
-from echostack.connectors.deepgram.turn import END_OF_AUDIO, RECOGNISER, CallerTurn
+from echostack.connectors.deepgram.turn import END_OF_AUDIO, RECOGNISER, SILENCE, CallerTurn
 from echostack.core.payloads import Text, TextPartial, TextSegment
 
 
@@ -33,6 +33,11 @@ def final(start: float, end: float, text: str = "", **how: Any) -> Result:
 
 def texts(said: list[Any]) -> list[str]:
     return [p.text for p in said if isinstance(p, Text)]
+
+
+def test_silence_that_was_told_of_has_ended_the_turn_although_the_answer_calls_it_the_end_of_speech() -> None:
+    _, text = turn().hear(final(1.0, 2.0, "hello", speech_final=True, from_finalize=True), ends=SILENCE)
+    assert text.ended_by == SILENCE
 
 
 def test_a_final_result_with_the_end_of_speech_is_a_segment_and_a_turn() -> None:
