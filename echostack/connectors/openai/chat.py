@@ -10,15 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
 
+from echostack.connectors.chat.line import ModelLine, rehearsal
 from echostack.connectors.chat.patience import Patience
 from echostack.connectors.chat.words import Delta, Prompt, Said
-from echostack.connectors.http_call import certificates
 from echostack.connectors.openai.failures import Advice, Failures
 from echostack.connectors.openai.reading import Reading
 from echostack.core.clock import Clock, Compute, LoopClock, ThreadCompute
@@ -27,7 +28,6 @@ from echostack.core.errors import MissingExtra
 T = TypeVar("T")
 
 _CONNECT: Final = 5.0  # seconds for a connection, at most what the first piece may take
-_KEPT: Final = 300.0  # seconds that an idle connection is kept: a caller may speak long, and a new one costs TLS
 _GRACE: Final = 0.5  # seconds for the account of a request whose answer is whole
 _OWN: Final = ("openai.com", "openai.azure.com")
 
@@ -54,25 +54,29 @@ class ChatApi:
 
 
 class OpenAIChat:
-    """The ChatProvider of a ``ChatApi``, on the vendor's SDK. ``open`` makes the client and connects to nothing."""
+    """The ChatProvider of a ``ChatApi``, on the vendor's SDK."""
 
     def __init__(self, api: ChatApi, node: str, clock: Clock, compute: Compute) -> None:
         self._api, self._node, self._clock, self._compute = api, node, clock, compute
         self._failures = Failures(node, api.base_url, api.model, api.api_key, api.advice)
         self._client: Any = None
+        self._line: ModelLine | None = None
         self._sdk: Any = None
         self._asked = 0
 
     async def open(self) -> None:
-        """Make the client, about 0.7 s for the first one of a process. MissingExtra when the SDK is not there."""
+        """Make the client, about 0.7 s for the first one of a process, and begin a connection. MissingExtra when the
+        SDK is not there."""
         if self._client is None:
-            self._sdk, self._client = await self._compute.run(self._make)
+            self._sdk, line, self._client = await self._compute.run(self._make)
+            self._line = line
+            await line.connect(self._clock)
 
     async def close(self) -> None:
         """Close every connection."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        line, self._line, self._client = self._line, None, None
+        if line is not None:
+            await line.close()
 
     async def answer(self, prompt: Prompt) -> AsyncIterator[Delta]:
         """The model's answer as it comes. Closing it closes the connection, which is how this API is cancelled: the
@@ -137,7 +141,7 @@ class OpenAIChat:
             if getattr(error, "status_code", 0) != 403:
                 raise self._failures.of(error, begun=False) from None
 
-    def _make(self) -> tuple[Any, Any]:
+    def _make(self) -> tuple[Any, ModelLine, Any]:
         api = self._api
         try:
             sdk = import_module("openai")
@@ -145,16 +149,11 @@ class OpenAIChat:
             raise MissingExtra(self._node, "openai", "openai") from error
         if not (api.api_key and api.api_key.isascii() and api.api_key.isprintable()):
             raise self._failures.no_key()
-        http = sdk.DefaultAsyncHttpx2Client(
-            verify=certificates(),
-            trust_env=False,
-            follow_redirects=False,
-            limits=httpx2.Limits(max_connections=16, max_keepalive_connections=4, keepalive_expiry=_KEPT),
-            timeout=httpx2.Timeout(None, connect=min(_CONNECT, api.first_seconds)),
-        )
-        client = sdk.AsyncOpenAI(api_key=api.api_key, base_url=api.base_url, max_retries=0, http_client=http)
+        _rehearsed()
+        line = ModelLine(api.base_url, httpx2.Timeout(None, connect=min(_CONNECT, api.first_seconds)))
+        client = sdk.AsyncOpenAI(api_key=api.api_key, base_url=api.base_url, max_retries=0, http_client=line.http)
         _ = client.chat.completions, client.models  # imported on first use, which would hold up the first turn
-        return sdk, client
+        return sdk, line, client
 
     def _request(self, prompt: Prompt) -> dict[str, Any]:
         api = self._api
@@ -178,6 +177,23 @@ class OpenAIChat:
         if api.is_own:
             request["store"] = False  # what a caller says is not the provider's to keep
         return request
+
+
+_REHEARSED: Final = (
+    b'data: {"id":"c","object":"chat.completion.chunk","created":0,"model":"m","choices":[{"index":0,"delta":{"role":'
+    b'"assistant","content":"Yes."},"finish_reason":null}]}\n\ndata: {"id":"c","object":"chat.completion.chunk",'
+    b'"created":0,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+)
+
+
+@cache
+def _rehearsed() -> None:
+    """Have the SDK ask and read a whole answer, once a process, at no server."""
+    sdk = import_module("openai")
+    with sdk.OpenAI(api_key="none", max_retries=0, http_client=rehearsal(_REHEARSED)) as client:
+        said = {"role": "user", "content": "?"}
+        for chunk in client.chat.completions.create(model="m", messages=[said], stream=True):
+            _ = chunk.choices
 
 
 def messages(prompt: Prompt) -> Iterator[dict[str, Any]]:
