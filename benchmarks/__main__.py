@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-HELPERS = {"__init__.py", "__main__.py", "measure.py"}
+HELPERS = {"__init__.py", "__main__.py", "by_hand.py", "measure.py"}
 
 
 def scripts(names: list[str]) -> list[Path]:
