@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field
 
+from echostack.connectors.livekit import awaited
+from echostack.connectors.livekit.awaited import Awaited
 from echostack.connectors.livekit.caller import Attendance
 from echostack.connectors.livekit.data import JOINED, LEFT, OWN_NAMES, RECONNECTED, RECONNECTING, participant, received
 from echostack.connectors.livekit.ear import Cleaner, Ears, OnFrame, Processing
@@ -81,7 +83,8 @@ class LiveKitIngress(RoomListener):
     as ``Dtmf``; that somebody came or went, or that the connection is lost or back, as ``Data`` named
     ``participant_joined``, ``participant_left``, ``reconnecting`` and ``reconnected``. The call ends when the caller
     has left, when the room is closed, and when nobody comes. A connection that does not come back raises one
-    ConnectorFailure. Cancelling it closes what it listened to; the room is left by ``close``.
+    ConnectorFailure, and so does a track of the caller that is published, and not muted, when nothing of it is heard
+    for five seconds. Cancelling it closes what it listened to; the room is left by ``close``.
 
     Simulated: by the scenario's caller.
     """
@@ -98,6 +101,7 @@ class LiveKitIngress(RoomListener):
         self._ears = Ears(context.clock, settings.rate, self._wake.set)
         self._mixer = Mixer(settings.rate * settings.frame_ms // 1000, settings.frame_ms / 1000)
         self._cleaners: dict[str, Cleaner] = {}
+        self._awaited = Awaited()
         self._present: dict[str, rtc.RemoteParticipant] = {}
         self._down = False  # the connection is lost and may come back
         self._ending: Ending | None = None
@@ -166,13 +170,42 @@ class LiveKitIngress(RoomListener):
             if sid not in wanted and sid != _AGENT:
                 self._ears.stop(sid)
                 self._mixer.remove(sid)
+                self._awaited.gone(sid)
                 cleaner = self._cleaners.pop(sid, None)
                 if cleaner is not None:
                     cleaner.close()
         for sid, track in wanted.items():
             if sid not in self._ears.listening:
                 self._mixer.add(sid)
+                self._awaited.gone(sid)
                 self._ears.start(sid, track, self._settings.frame_ms, self._hearer(sid))
+        self._awaited.update(() if self._down else self._audible(), self._clock.now())
+
+    def _audible(self) -> list[str]:
+        """The tracks of the caller by which he should be heard now, whether or not they can be received yet."""
+        from livekit import rtc
+
+        who = self._room_participant(self._attendance.caller) if self._attendance.present else None
+        if who is None:
+            return []
+        return [
+            sid
+            for sid, p in who.track_publications.items()
+            if p.kind == rtc.TrackKind.KIND_AUDIO
+            and p.source != rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO
+            and not p.muted
+        ]
+
+    def _deaf(self, sid: str) -> ConnectorFailure:
+        why = (
+            "LiveKit's SDK gives no audio of it; make the call again"
+            if sid in self._tracks
+            else "the server does not give it to the agent; the token needs the grant canSubscribe"
+        )
+        return ConnectorFailure(
+            f"{self._context.node}: {self._attendance.caller!r} is in the room with a track of his voice, and "
+            f"nothing of it came within {awaited.FIRST_AUDIO:g} s: {why}"
+        )
 
     def _is_heard(self, who: str) -> bool:
         caller = self._attendance.caller
@@ -185,6 +218,7 @@ class LiveKitIngress(RoomListener):
             self._cleaners[sid] = cleaner
 
         def hear(pcm: bytes) -> None:
+            self._awaited.came(sid)
             self._mixer.push(sid, cleaner.clean(pcm) if cleaner is not None else pcm, self._clock.now())
 
         return hear
@@ -232,6 +266,9 @@ class LiveKitIngress(RoomListener):
             if self._ending.failure is not None:
                 raise self._ending.failure
             return self._ending.why
+        overdue = self._awaited.overdue(self._clock.now())
+        if overdue:
+            raise self._deaf(overdue)
         return self._attendance.over(self._clock.now())
 
     async def _pause(self) -> None:
@@ -239,7 +276,7 @@ class LiveKitIngress(RoomListener):
         if self._wake.is_set():
             return
         gap = None if self._heard_at is None else self._heard_at + self._patience
-        due = [d for d in (self._attendance.due(), self._mixer.due(), gap) if d is not None]
+        due = [d for d in (self._attendance.due(), self._mixer.due(), self._awaited.due(), gap) if d is not None]
         if not due:
             await self._wake.wait()
             return

@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from livekit import api
+from pydantic import SecretStr
 
+from echostack.connectors.livekit import awaited
 from echostack.connectors.livekit.ingress import LiveKitIngressSettings
 from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import AudioFrame, Data, Dtmf
 from echostack.providers.faults import Fault, FaultKind
-from echostack.providers.livekit.server import LiveKitServer
+from echostack.providers.livekit.server import SECRET, LiveKitServer
+from echostack.providers.server import KEY
 from tests.connectors.livekit.rig import ROOM, Caller, Ends, call, remains, tone
 
 
@@ -315,3 +319,40 @@ def test_the_settings_are_held_to_what_the_room_can_do() -> None:
     for wrong in ({"frame_ms": 25}, {"rate": 11_025 + 1}, {"others": "all"}, {"url": "livekit.example"}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             LiveKitIngressSettings(**wrong)  # type: ignore[arg-type]
+
+
+async def test_a_caller_of_whom_nothing_is_heard_is_a_failure_and_not_a_call_without_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(awaited, "FIRST_AUDIO", 0.3)
+    grants = api.VideoGrants(room_join=True, room=ROOM, can_subscribe=False)
+    deaf = SecretStr(api.AccessToken(KEY, SECRET).with_identity("agent").with_grants(grants).to_jwt())
+    async with LiveKitServer() as server:
+        ann = Caller(server)
+        await ann.join()
+        await ann.publish()
+        ends = Ends(server, ingress={"token": deaf}, egress=None)
+        try:
+            await ends.open()
+            assert ends.run is not None
+            await asyncio.wait([ends.run], timeout=5)
+            failure = ends.run.exception()
+            assert isinstance(failure, ConnectorFailure)
+            assert str(failure) == (
+                "node: 'ann' is in the room with a track of his voice, and nothing of it came within 0.3 s: the server "
+                "does not give it to the agent; the token needs the grant canSubscribe"
+            )
+            assert not ends.of(AudioFrame)
+        finally:
+            await ends.close()
+            await ann.leave()
+
+
+async def test_a_microphone_that_is_off_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(awaited, "FIRST_AUDIO", 0.1)
+    async with call(caller=False) as (_, ends, ann):
+        await ann.join()  # and publishes nothing
+        await ends.until(lambda: ends.of(Data))
+        await asyncio.sleep(0.3)
+        assert ends.run is not None
+        assert not ends.run.done()

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from echostack.connectors.livekit.awaited import FIRST_AUDIO, Awaited
 from echostack.connectors.livekit.caller import Attendance
 from echostack.connectors.livekit.data import participant, received
 from echostack.connectors.livekit.mixer import Mixer
@@ -302,3 +303,21 @@ def test_a_participant_is_described() -> None:
         {"identity": "ann", "name": "Ann", "kind": "sip", "metadata": "m", "attributes": {"a": "1", "b": "2"},
          "reason": "client_initiated"},
     )  # fmt: skip
+
+
+def test_a_track_of_which_nothing_comes_is_overdue_and_one_that_was_heard_is_not() -> None:
+    awaited = Awaited()
+    awaited.update(["a", "b"], 10.0)
+    assert awaited.due() == 10.0 + FIRST_AUDIO
+    awaited.came("a")
+    awaited.update(["a", "b"], 12.0)
+    assert awaited.overdue(10.0 + FIRST_AUDIO - 0.01) == ""
+    assert awaited.overdue(10.0 + FIRST_AUDIO) == "b"
+    awaited.update(["a"], 15.0)  # muted, or the connection is lost
+    assert awaited.due() is None
+    awaited.update(["a", "b"], 20.0)
+    assert awaited.due() == 20.0 + FIRST_AUDIO
+    awaited.gone("a")  # listened to anew, as after a connection that was made anew
+    awaited.update(["a", "b"], 21.0)
+    awaited.came("b")
+    assert awaited.overdue(21.0 + FIRST_AUDIO) == "a"
