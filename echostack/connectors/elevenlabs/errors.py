@@ -29,6 +29,8 @@ _CONCURRENCY: Final = frozenset((
 ))  # fmt: skip
 _RATE: Final = frozenset(("rate_limit_exceeded", "rate_limit_error"))
 _WORDS: Final = (
+    # The first that is found counts: a complaint about the manner of speaking says nothing against the voice.
+    ("voice_settings", "invalid_voice_settings"),
     ("api key", "invalid_api_key"), ("api_key", "invalid_api_key"), ("quota", "quota_exceeded"),
     ("credits", "quota_exceeded"), ("voice", "voice_not_found"), ("model", "model_not_found"),
     ("output format", "invalid_output_format"), ("concurrent", "concurrent_limit_exceeded"),
@@ -53,7 +55,7 @@ def refused(
     """The failure for an error of the service: its ``code``, the HTTP ``status`` (0 over a websocket) and its words."""
     told = " ".join(asked.redact(said).split())[:200].rstrip(".")
     because = f" ({told})" if told and told.isprintable() else ""
-    which = " ".join(str(x) for x in (status or "", asked.redact(code)) if x)
+    which = " ".join(str(x) for x in (status or "", asked.redact(code)[:80]) if x)
     at = f"{asked.place} answered {which}" if which else asked.place
     if code in _CONCURRENCY:
         text = f"too many syntheses at once for this account: {at}{because}: wait for one to end, or raise its limit"

@@ -20,6 +20,7 @@ from echostack.core.payloads import Usage, Word
 from echostack.registry import Context
 
 _BEFORE: Final = 500  # characters of what was said before, which the service is told for the sake of its prosody
+_KNOWN: Final = 64  # messages begun and not ended
 
 
 class HttpSpeaker:
@@ -64,6 +65,8 @@ class HttpSpeaker:
         whole = False
         try:
             if spoken:
+                for name in list(self._said)[: max(0, len(self._said) - _KNOWN)]:
+                    self._forget(name)
                 before = self._said.get(utterance, "")
                 self._said[utterance] = f"{before} {spoken}".strip()[-_BEFORE:]
                 self._characters[utterance] = self._characters.get(utterance, 0) + len(spoken)

@@ -116,6 +116,7 @@ class SocketSpeaker:
         self._settings, self._asked, self._context, self._clock = settings, asked, context, context.clock
         self._connection: Connection | None = None
         self._connecting = asyncio.Lock()
+        self._closed = False
         self._utterances: dict[str, _Utterance] = {}
         self._used: dict[str, int] = {}
         self._names = 0
@@ -125,6 +126,7 @@ class SocketSpeaker:
     async def open(self) -> None:
         """Connect, so that a wrong key is known before the call begins. A service that is overloaded at this moment is
         asked once more: that must end no call."""
+        self._closed = False
         try:
             await self._connected()
         except ConnectorFailure as error:
@@ -136,6 +138,7 @@ class SocketSpeaker:
             await self._connected()
 
     async def close(self) -> None:
+        self._closed = True
         self.restore(None)
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -351,6 +354,9 @@ class SocketSpeaker:
                 await connection.close()
             connection = Connection(self._line(), self._clock, self._context.log)
             await connection.open()
+            if self._closed:  # meanwhile, when there was no connection yet that could be closed
+                await connection.close()
+                raise ConnectorFailure(f"{NAME}: the call has ended", retryable=False)
             self._connection = connection
             return connection
 

@@ -88,10 +88,16 @@ class ElevenLabsTts:
         finally:
             await speech.aclose()
         if last:
-            yield AudioChunkStream(b"", rate, utterance=utterance, final=True, interruptible=interruptible)
             characters = self._speaker.used(utterance)
-            if characters:
-                yield Usage(self._settings.model_id, characters=characters)
+            used = Usage(self._settings.model_id, characters=characters) if characters else None
+            try:
+                yield AudioChunkStream(b"", rate, utterance=utterance, final=True, interruptible=interruptible)
+                told, used = used, None
+                if told is not None:
+                    yield told
+            finally:
+                if used is not None:  # interrupted with everything said: it was used all the same
+                    self._context.emit(used)
 
     @staticmethod
     async def probe(settings: ElevenLabsTtsSettings) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from echostack.connectors.elevenlabs.errors import code_of, refused
+from echostack.connectors.elevenlabs.errors import Asked, code_from_words, code_of, refused
 from echostack.connectors.elevenlabs.tts import ElevenLabsTts
 from echostack.core.clock import LoopClock
 from echostack.core.errors import ConnectorFailure
@@ -423,11 +423,26 @@ def test_errors_are_read_in_every_shape(body: Any, found: tuple[str, str]) -> No
     ],
 )
 def test_every_status_has_its_words(code: str, status: int, words: str, retryable: bool) -> None:
-    from echostack.connectors.elevenlabs.errors import Asked
-
     error = refused(Asked("https://x.example", "v", "m", 24_000, lambda text: text), code, status)
     assert words in str(error)
     assert error.retryable is retryable
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        ("A voice with the id x was not found.", "voice_not_found"),
+        ("voice_settings field must be provided in the first message and then not change.", "invalid_voice_settings"),
+        ("Maximum simultaneous contexts per WebSocket connection exceeded (5).", ""),
+    ],
+)
+def test_the_reason_of_a_close_is_told_apart(reason: str, code: str) -> None:
+    assert code_from_words(reason) == code
+
+
+def test_a_code_without_end_is_cut() -> None:
+    error = refused(Asked("https://x.example", "v", "m", 24_000, lambda text: text), "x" * 1000)
+    assert len(str(error)) < 200
 
 
 async def test_a_first_chunk_that_was_given_is_not_given_again_after_a_break() -> None:

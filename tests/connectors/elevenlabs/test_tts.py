@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from echostack.connectors.elevenlabs import speaker
+from echostack.connectors.elevenlabs.socket import Connection
 from echostack.connectors.elevenlabs.tts import ElevenLabsTts, ElevenLabsTtsSettings
 from echostack.core.audio import AudioFormat
+from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import AgentMessage, AudioChunkStream, Usage
 from echostack.providers.elevenlabs.voice import CodedVoice
 from echostack.registry.declare import spec_of
@@ -259,6 +262,53 @@ async def test_closing_while_it_speaks_ends_what_is_said() -> None:
 
 
 # -- how it asks -----------------------------------------------------------------------------------------------
+
+
+async def test_a_connection_that_comes_after_the_call_has_ended_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = asyncio.Event()
+
+    class Late(Connection):
+        async def open(self) -> None:
+            await super().open()
+            await gate.wait()
+
+    monkeypatch.setattr(speaker, "Connection", Late)
+    before = asyncio.all_tasks()
+    async with server() as there:
+        tts = ElevenLabsTts(settings(there), FakeContext())
+        opening = asyncio.get_running_loop().create_task(tts.open())
+        await there.seen.until("opened")
+        await tts.close()
+        gate.set()
+        with pytest.raises(ConnectorFailure, match=r"^elevenlabs\.tts: the call has ended$"):
+            await opening
+        await there.seen.until("closed")
+        monkeypatch.undo()
+        await tts.open()  # as a node that is started again does
+        assert (await say(tts, whole("Again."))).characters == " Again. "
+        await tts.close()
+    assert asyncio.all_tasks() <= before
+
+
+@pytest.mark.parametrize("transport", WAYS)
+async def test_what_was_said_to_its_end_is_accounted_for_although_its_end_is_interrupted(transport: str) -> None:
+    context = FakeContext()
+    async with server() as there, speaking(there, context, transport=transport) as tts:
+        speech = tts(whole("Hello there."))
+        async for item in speech:
+            if isinstance(item, AudioChunkStream) and item.final:
+                break
+        await speech.aclose()  # type: ignore[attr-defined]
+    (used,) = context.emitted
+    assert isinstance(used, Usage)
+    assert used.characters in (12, 13)  # with the space that ends a text on the websocket
+
+
+async def test_over_http_messages_that_never_end_are_forgotten() -> None:
+    async with server() as there, speaking(there, transport="http") as tts:
+        for number in range(70):
+            await say(tts, piece("A.", f"u{number}"))
+        assert len(tts.snapshot()) <= 65
 
 
 async def test_it_asks_for_what_its_settings_say() -> None:
