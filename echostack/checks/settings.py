@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -13,11 +14,11 @@ from echostack.checks.work import Resolved, Work
 from echostack.core.span import Provenance, Span
 from echostack.language.data import EnvRef, Mapping_, Sequence_, Value, env_names, plain
 from echostack.registry import ConnectorSettings, ConnectorSpec, EnvField, filled, open_fields, unset
+from echostack.registry.secret import WORTH_HIDING
 
 _LONGEST = 40
 """How many characters of a wrong value a message shows."""
 _EMPTY = Mapping_({}, {}, Span("", 0, 0, 0, 0))
-
 
 PLACEHOLDERS = ("unknown", "https://unknown.invalid/", "1")
 """What a required value that only the environment has is taken for while a graph is checked without it."""
@@ -225,8 +226,11 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _hide(text: str, hidden: list[str]) -> str:
-    for secret in hidden:
-        text = text.replace(secret, "**********")
+    for secret in filter(str.strip, hidden):
+        if len(secret) >= WORTH_HIDING:
+            text = text.replace(secret, "**********")
+        else:  # within words it would be found everywhere, and the message could not be read
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "**********", text)
     return text
 
 

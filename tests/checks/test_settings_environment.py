@@ -94,6 +94,14 @@ def test_a_wrong_value_of_the_environment_is_named_by_its_variable_and_not_shown
     ]
 
 
+def test_a_value_of_a_character_or_a_blank_leaves_the_message_readable() -> None:
+    for key in (" ", "e"):
+        assert said("{exits: [out]}", {"ACME_API_KEY": key, "ACME_RATE": "7000"})[0] == (
+            "2:3-14 E0410 the setting 'rate' of acme.router, which comes from ACME_RATE, is wrong: input should be "
+            "greater than or equal to 8000"
+        )
+
+
 def test_another_mistake_is_reported_beside_what_lacks() -> None:
     assert said("{exits: [out], colour: red}", {}) == [
         "2:31-37 E0408 acme.router has no setting 'colour'",
