@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from echostack.connectors.livekit.refusal import refused
 from echostack.connectors.livekit.settings import Connection, LiveKitSettings
-from echostack.connectors.unreachable import why_unreachable
 from echostack.core.errors import ConnectorFailure
 from echostack.registry import Context
 
@@ -219,7 +219,7 @@ class LiveKitRoom:
         try:
             await room.connect(self._connection.url, token, self._options())
         except rtc.ConnectError as error:
-            raise self._refused(self.says(error.message)) from None
+            raise refused(self.says(error.message), self._connection, self._context.node) from None
         return room
 
     def _options(self) -> rtc.RoomOptions:
@@ -229,25 +229,6 @@ class LiveKitRoom:
         # refuses and the SDK tries again by itself, that one was the process's only one, and letting it go ends the
         # SDK's audio device for good (AdmProxy::Terminate, which nothing undoes): no frame of anybody would come.
         return rtc.RoomOptions(connect_timeout=self._settings.connect_timeout, single_peer_connection=False)
-
-    def _refused(self, said: str) -> ConnectorFailure:
-        low, place, node = said.lower(), self.place, self._context.node
-        if "401" in low or "unauthorized" in low:
-            wrong = "token" if self._connection.token is not None else "api_key and api_secret"
-            return ConnectorFailure(
-                f"{node}: {place} refuses the access token (401): check {wrong}, and that this machine's clock is "
-                f"right ({said})",
-                retryable=False,
-            )
-        if "403" in low or "forbidden" in low:
-            return ConnectorFailure(
-                f"{node}: {place} does not let this token join the room (403): it needs the grant roomJoin ({said})",
-                retryable=False,
-            )
-        if "429" in low:
-            return ConnectorFailure(f"{node}: {place} limits how often it is connected to (429): {said}")
-        why = why_unreachable(said)
-        return ConnectorFailure(f"{node} cannot join the LiveKit room at {place}: {why}")
 
     async def _release(self, patience: float = _LEAVE_SECONDS) -> None:
         """Undo what was begun: wait for a connect that is under way, then disconnect."""
@@ -323,7 +304,11 @@ class LiveKitRoom:
             self._end(Ending(_REGULAR[name]))
             return
         why = _FAILED.get(name, "the connection was lost and did not come back: check the network and the server")
-        failure = ConnectorFailure(f"{self._context.node}: the LiveKit room at {self.place} is gone ({name}): {why}")
+        failure = ConnectorFailure(
+            f"{self._context.node}: the LiveKit room at {self.place} is gone ({name}): {why}",
+            # Coming back would throw out the other one, who would come back, and so on.
+            retryable=name != "DUPLICATE_IDENTITY",
+        )
         self._end(Ending(why, failure))
 
     def _end(self, ending: Ending) -> None:

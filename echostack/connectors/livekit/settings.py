@@ -112,7 +112,7 @@ class Connection:
         """The token given, or one made for this session: it joins, hears, speaks and sends data in this one room, and
         is good for six hours to join with. The server takes its bearer for an agent."""
         if self.token is not None:
-            return self.token.get_secret_value()
+            return _text(self.token)
         from livekit import api
 
         grants = api.VideoGrants(room_join=True, room=self.room, can_update_own_metadata=True)
@@ -139,7 +139,8 @@ class Connection:
 
 
 def _text(value: SecretStr | str | None) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else value or ""
+    """A setting without what stands around it: a file that a secret is read from ends in a line break."""
+    return (value.get_secret_value() if isinstance(value, SecretStr) else value or "").strip()
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -10,7 +10,9 @@ from pydantic import SecretStr
 
 from echostack.connectors.livekit.egress import LiveKitEgress, LiveKitEgressSettings
 from echostack.connectors.livekit.ingress import LiveKitIngress, LiveKitIngressSettings
+from echostack.connectors.livekit.refusal import refused
 from echostack.connectors.livekit.room import Rooms
+from echostack.connectors.livekit.settings import Connection
 from echostack.core.clock import LoopClock
 from echostack.core.errors import ConnectorFailure
 from echostack.providers.faults import Fault, FaultKind
@@ -36,6 +38,11 @@ def ends(server: LiveKitServer, ingress: dict[str, Any], egress: dict[str, Any])
     here = LiveKitIngress(from_environment(LiveKitIngressSettings, server, **ingress), context)
     there = LiveKitEgress(from_environment(LiveKitEgressSettings, server, **egress), context)
     return context, here, there
+
+
+async def to_its_end(ingress: LiveKitIngress) -> None:
+    async for _ in ingress.run():
+        pass
 
 
 async def test_both_ends_are_in_one_room_and_the_last_one_leaves_it() -> None:
@@ -118,6 +125,60 @@ async def test_a_wrong_secret_is_said_and_not_shown() -> None:
         assert wrong.get_secret_value() not in said
         assert failure.value.retryable is False
         await asyncio.gather(ingress.close(), egress.close())
+
+
+async def test_secrets_that_were_read_from_a_file_are_taken_without_its_line_break() -> None:
+    async with LiveKitServer() as server:
+        _, ingress, egress = ends(
+            server, {"api_key": SecretStr(f"{KEY}\n"), "api_secret": SecretStr(f"{SECRET}\n")}, {}
+        )
+        await ingress.open()
+        await asyncio.gather(ingress.close(), egress.close())
+        _, ingress, egress = ends(server, {"token": SecretStr(f"{token('desk')}\n")}, {})
+        await ingress.open()
+        await asyncio.gather(ingress.close(), egress.close())
+        assert server.seen.counts["joined"] == 2
+
+
+async def test_a_token_that_is_none_is_said_to_be_none_and_not_shown() -> None:
+    async with LiveKitServer() as server:
+        _, ingress, egress = ends(server, {"token": SecretStr("sekret\nsekret")}, {})
+        with pytest.raises(ConnectorFailure) as failure:
+            await ingress.open()
+        assert str(failure.value) == (
+            "node: the access token holds what no token does, such as a line break: check token"
+        )
+        assert not failure.value.retryable
+        await asyncio.gather(ingress.close(), egress.close())
+
+
+async def test_who_is_thrown_out_by_his_own_name_does_not_come_back_for_more() -> None:
+    async with LiveKitServer() as server:
+        _, ingress, egress = ends(server, {"identity": "desk"}, {})
+        await ingress.open()
+        second = LiveKitIngress(
+            from_environment(LiveKitIngressSettings, server, identity="desk"), FakeContext(LoopClock())
+        )
+        await second.open()
+        with pytest.raises(ConnectorFailure, match="give each session an identity of its own") as failure:
+            await asyncio.wait_for(to_its_end(ingress), 5)
+        assert not failure.value.retryable
+        await asyncio.gather(ingress.close(), egress.close(), second.close())
+
+
+@pytest.mark.parametrize(
+    ("said", "retryable"),
+    [
+        ("HTTP 401: no permissions", False),
+        ("IO error: connect to 10.0.0.1:4010 failed", True),
+        ("cannot connect to ws://example.com:401/rtc", True),
+        ("HTTP 403", False),
+        ("HTTP 429 Too Many Requests", True),
+    ],
+)
+def test_a_status_is_not_read_out_of_an_address(said: str, retryable: bool) -> None:
+    connection = Connection("ws://example.com:401", SecretStr("t"), None, None, "", "")
+    assert refused(said, connection, "node").retryable is retryable
 
 
 async def test_a_server_that_is_not_there_is_one_message() -> None:
