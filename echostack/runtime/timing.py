@@ -2,7 +2,8 @@
 
 A stage is a node on the way to an audio egress that has a task of its own; what is fused takes no time between two
 events. Its time counts from when the event was made that reached it, so that its wait in queues, failed attempts and
-members of a choice that gave up are part of it (BEHAVIOURS 22).
+members of a choice that gave up are part of it (BEHAVIOURS 22). With tools a turn comes by the model and by them more
+than once, and each time counts; what ran at the same time counts once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import deque
 
 from echostack.core.clock import Clock
 from echostack.core.events import Event
-from echostack.core.payloads import AudioFrame, BudgetExceeded, StageTime, TurnTimed
+from echostack.core.payloads import AudioFrame, BudgetExceeded, StageTime, ToolCall, ToolResult, TurnTimed
 from echostack.plan.model import ENGINE, Plan
 from echostack.registry import Form
 from echostack.runtime.stats import SAMPLE, TimeCounters
@@ -30,18 +31,25 @@ class Timing:
         self._budget_ms = None if plan.voice_to_voice is None else plan.voice_to_voice * 1000
         self._turn: Event | None = None
         self._given: dict[str, float] = {}
+        self._until: dict[str, float] = {}
 
     def turn(self, event: Event) -> None:
         """A turn of the caller, which the next reply answers."""
         self._turn = event
-        self._given = {}
+        self._given, self._until = {}, {}
 
     def first_output(self, node: str, event: Event) -> None:
         """``node`` gives its first answer to ``event``, which may be one of the turn's."""
         turn = self._turn
-        if turn is None or node in self._given or node not in self._stages or event.time < turn.time:
+        if turn is None or node not in self._stages or event.time < turn.time:
             return
-        self._given[node] = (self._clock.now() - event.time) * 1000
+        since = event.time
+        if node in self._given:
+            if not isinstance(event.payload, ToolCall | ToolResult):
+                return
+            since = max(since, self._until[node])
+        now = self._until[node] = self._clock.now()
+        self._given[node] = self._given.get(node, 0.0) + (now - since) * 1000
 
     def sounds(self, utterance: str, spoken_until: float) -> tuple[TurnTimed, BudgetExceeded | None] | None:
         """The reply's first sample sounds; None when no speech of the caller is known to have ended before it."""

@@ -12,6 +12,8 @@ from echostack.core.payloads import (
     BudgetExceeded,
     StageTime,
     Text,
+    ToolCall,
+    ToolResult,
     TurnTimed,
 )
 from echostack.registry import Context, connector
@@ -126,6 +128,40 @@ def test_a_member_that_gave_up_counts_in_the_time_of_the_one_that_answered() -> 
     )
     over = play([(1.0, "say:hello")], Stt, voice("first", broken=True), voice("second", broken=False), graph=graph)
     assert timed(over)[0][1].stages == (StageTime("acme.agent", 400.0), StageTime("second.tts", 400.0))
+
+
+def test_with_tools_the_model_and_they_count_each_time_and_at_the_same_time_once() -> None:
+    @connector("acme.agent")
+    class Asking:
+        def __init__(self, context: Context) -> None:
+            self._clock, self._results = context.clock, 0
+
+        async def __call__(self, event: Text | ToolResult) -> AsyncIterator[ToolCall | AgentMessage]:
+            if isinstance(event, ToolResult):
+                self._results += 1
+                if self._results < 2:
+                    return
+            await self._clock.sleep(0.4)
+            if isinstance(event, Text):
+                yield ToolCall("look", "c1", {"seconds": 0.1})
+                yield ToolCall("look", "c2", {"seconds": 0.2})
+            else:
+                yield AgentMessage("hello")
+
+    @connector("crm.look")
+    async def look(call: ToolCall, context: Context) -> ToolResult:
+        await context.clock.sleep(call.arguments["seconds"])
+        return ToolResult(call.name, call.id, "done")
+
+    graph = CALL.replace("  acme.agent: {seconds: 0.4}\n", "").replace(
+        "barge_in:",
+        "  - acme.agent -> crm.look\n"
+        "  - crm.look -> acme.agent: {cycle: true, queue: 8, overflow: drop_oldest}\n"
+        "barge_in:",
+    )
+    ((_, turn),) = timed(play([(1.0, "say:hello")], Stt, Asking, look, graph=graph))
+    assert turn.voice_to_voice_ms == 1500.0
+    assert turn.stages == (StageTime("acme.agent", 800.0), StageTime("crm.look", 300.0), StageTime("acme.tts", 100.0))
 
 
 def test_what_the_caller_only_wrote_has_no_voice_to_time() -> None:
