@@ -360,8 +360,8 @@ class PlayoutFinished(Payload, frozen=True, gc=False):
 
 
 class StageTime(msgspec.Struct, frozen=True, gc=False):
-    """One stage of a turn: from the event that reached the node to its first output, in ms, waiting included. With tools
-    the sum of each time that the turn came by the node."""
+    """One stage of a turn: from the event that reached the node to its first output, in ms, waiting included. With
+    tools the sum of each time that the turn came by the node."""
 
     node: str
     first_output_ms: float
