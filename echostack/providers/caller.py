@@ -37,6 +37,7 @@ LONGEST: Final = 1_800
 _FRAME: Final = RATE // 100
 _AHEAD: Final = 300  # milliseconds of its own voice that the SDK holds
 _STREAM: Final = 200  # frames of the agent's that may wait to be looked at
+_ABANDON_SECONDS: Final = 2.0  # for a connection that is given up to stand, and to be closed
 _MESSAGES: Final = 10_000  # data messages that are kept
 _SLACK: Final = 0.25  # seconds by which frames may come late before there is a hole in what was heard
 
@@ -118,8 +119,7 @@ class Caller:
         self._life = asyncio.get_running_loop().create_task(self._listen(ready))
         try:
             await ready
-            await room.connect(self._url, self._token())
-            self._room = room
+            await self._enter(room)
             self._source = rtc.AudioSource(RATE, 1, queue_size_ms=_AHEAD)
             track = rtc.LocalAudioTrack.create_audio_track("caller", self._source)
             options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
@@ -277,6 +277,19 @@ class Caller:
         grants = api.VideoGrants(room_join=True, room=self.room)
         token = api.AccessToken(key, _bare(secret)).with_identity(self.identity).with_name(self.identity)
         return token.with_grants(grants).to_jwt()
+
+    async def _enter(self, room: rtc.Room) -> None:
+        """Connect. The SDK cannot call off what it has begun: cancelled, this waits for it a moment, so that ``leave``
+        finds a connection that it can close."""
+        connecting = asyncio.get_running_loop().create_task(room.connect(self._url, self._token()))
+        try:
+            await asyncio.shield(connecting)
+        finally:
+            if not connecting.done():
+                await asyncio.wait([connecting], timeout=_ABANDON_SECONDS)
+            if connecting.done() and not connecting.cancelled() and connecting.exception() is None:
+                self._room = room
+            connecting.cancel()
 
     async def _listen(self, ready: asyncio.Future[None]) -> None:
         """Own the tasks that listen, one a track, until the room has ended."""

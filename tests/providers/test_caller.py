@@ -141,3 +141,21 @@ def test_a_wav_is_read_and_what_is_none_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"nothing")
     with pytest.raises(ConnectorFailure, match="cannot read"):
         read_wav(path)
+
+
+async def test_a_caller_that_is_called_off_while_it_joins_is_in_no_room(server: LiveKitServer) -> None:
+    joined = 0
+    for steps in range(0, 60, 6):
+        one = caller(server, f"caller{steps}")
+        joining = asyncio.get_running_loop().create_task(one.join())
+        for _ in range(steps):
+            await asyncio.sleep(0.002)
+        joining.cancel()
+        await asyncio.wait([joining], timeout=5)
+        assert joining.done()
+        await one.leave()
+        joined = server.seen.counts.get("joined", 0)
+        if joined:
+            await server.seen.until("left", joined)
+    assert joined > 0
+    assert not any(room.participants for room in server.rooms.values())
