@@ -18,7 +18,8 @@ from echostack.connectors.pcm import to_float, to_pcm
 from echostack.connectors.resample import Resampler
 from echostack.core.clock import LoopClock, ThreadCompute
 from echostack.core.errors import ConnectorFailure, MissingExtra, UsageError
-from echostack.providers.caller import RATE, Caller, read_wav
+from echostack.providers.caller import Caller
+from echostack.providers.caller_audio import RATE, read_wav
 
 _SETTLE = 0.5  # seconds from meeting the agent to the first word: it has yet to listen to us
 _ANSWERED = 1.2  # seconds of silence that end an answer

@@ -7,29 +7,21 @@ recorded as the SDK plays it, jitter buffer included. Times are seconds on the c
 from __future__ import annotations
 
 import asyncio
-import wave
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
-import soxr
 from pydantic import SecretStr
 
 from echostack.connectors.alongside import Alongside
 from echostack.core.clock import Clock
 from echostack.core.errors import ConnectorFailure, MissingExtra
+from echostack.providers.caller_audio import RATE, Ear, Pcm, at_rate, audible, mixed, read_wav, write_wav
 
 if TYPE_CHECKING:
     from livekit import rtc
-
-RATE: Final = 48_000
-"""Hz of what it says and of what it hears."""
-
-AUDIBLE: Final = 100
-"""A sample at or past this (of 32,768) can be heard; about -50 dBFS."""
 
 LONGEST: Final = 1_800
 """Seconds that it records; what comes later is heard and not kept."""
@@ -39,9 +31,6 @@ _AHEAD: Final = 300  # milliseconds of its own voice that the SDK holds
 _STREAM: Final = 200  # frames of the agent's that may wait to be looked at
 _ABANDON_SECONDS: Final = 2.0  # for a connection that is given up to stand, and to be closed
 _MESSAGES: Final = 10_000  # data messages that are kept
-_SLACK: Final = 0.25  # seconds by which frames may come late before there is a hole in what was heard
-
-Pcm = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +80,7 @@ class Caller:
         self._clock = clock
         self._room: rtc.Room | None = None
         self._source: rtc.AudioSource | None = None
-        self._ears: dict[str, _Ear] = {}
+        self._ears: dict[str, Ear] = {}
         self._listening: asyncio.TaskGroup | None = None
         self._life: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
@@ -180,32 +169,15 @@ class Caller:
 
     def heard(self) -> tuple[Pcm, int]:
         """What it heard since it joined, every voice mixed, with the rate in Hz."""
-        length = max((e.end for e in self._ears.values()), default=0)
-        whole = np.zeros(length, np.int32)
-        for ear in self._ears.values():
-            for at, pcm in ear.pieces:
-                whole[at : at + len(pcm)] += pcm
-        return np.clip(whole, -32_768, 32_767).astype(np.int16), RATE
+        return mixed(self._ears.values()), RATE
 
     def spoken(self, gap: float = 0.2) -> list[tuple[float, float]]:
         """When it heard anything: from and until, on the clock; pauses under ``gap`` seconds do not part."""
-        pcm, rate = self.heard()
-        loud = np.flatnonzero(np.abs(pcm.astype(np.int32)) >= AUDIBLE)
-        if not len(loud):
-            return []
-        breaks = np.flatnonzero(np.diff(loud) > gap * rate)
-        starts = [int(loud[0]), *(int(loud[i + 1]) for i in breaks)]
-        ends = [*(int(loud[i]) for i in breaks), int(loud[-1])]
-        return [(self.joined + a / rate, self.joined + b / rate) for a, b in zip(starts, ends, strict=True)]
+        return [(self.joined + start, self.joined + end) for start, end in audible(self.heard()[0], gap)]
 
     def save(self, path: Path) -> None:
         """Write what it heard to a WAV file."""
-        pcm, rate = self.heard()
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(rate)
-            file.writeframes(pcm.tobytes())
+        write_wav(path, self.heard()[0])
 
     async def send(self, payload: bytes, topic: str = "", *, reliable: bool = True, to: Iterable[str] = ()) -> None:
         """Send a data message, to everyone or to the identities in ``to``."""
@@ -313,7 +285,7 @@ class Caller:
         if self._listening is None or track.kind != rtc.TrackKind.KIND_AUDIO:
             return
         stream = rtc.AudioStream.from_track(track=track, sample_rate=RATE, num_channels=1, capacity=_STREAM)
-        ear = self._ears[f"{track.sid}/{len(self._ears)}"] = _Ear(stream, self)
+        ear = self._ears[f"{track.sid}/{len(self._ears)}"] = Ear(stream, self._keep)
         ear.task = self._listening.create_task(ear.listen())
 
     def _unsubscribed(self, track: Any, publication: Any, participant: Any) -> None:
@@ -337,21 +309,12 @@ class Caller:
         self.ended.set()
         self._news.set()
 
-    def keep(self, ear: _Ear, pcm: Pcm) -> None:
+    def _keep(self, ear: Ear, pcm: Pcm) -> None:
         """One frame that an ear heard, now."""
         now = self._clock.now()
-        at = round((now - (self.joined or now)) * RATE) - len(pcm)
-        late = at - ear.end
-        # Frames follow one another as they were played; only a hole longer than jitter shifts what comes after it.
-        at = ear.end if ear.pieces and -_SLACK * RATE < late < _SLACK * RATE else max(at, ear.end, 0)
-        if self._kept < LONGEST * RATE:
-            ear.pieces.append((at, pcm))
-            self._kept += len(pcm)
-        ear.end = at + len(pcm)
-        loud = np.abs(pcm.astype(np.int32)) >= AUDIBLE
-        if loud.any():
-            ear.audible += len(pcm)
-            ear.last = now
+        kept = self._kept < LONGEST * RATE
+        self._kept += len(pcm) if kept else 0
+        ear.keep(pcm, now, now - (self.joined or now), kept=kept)
         self._news.set()
 
     def _audible(self) -> float:
@@ -387,49 +350,6 @@ class Caller:
             finally:
                 over.cancel()
                 await asyncio.wait([over])
-
-
-class _Ear:
-    """What is heard of one track."""
-
-    def __init__(self, stream: Any, caller: Caller) -> None:
-        self._stream = stream
-        self._caller = caller
-        self.task: asyncio.Task[None] | None = None
-        self.pieces: list[tuple[int, Pcm]] = []
-        self.end = 0  # samples since the join
-        self.audible = 0  # samples in frames that were heard
-        self.last: float | None = None  # when the last audible frame came
-
-    async def listen(self) -> None:
-        async for event in self._stream:
-            self._caller.keep(self, np.frombuffer(event.frame.data, np.int16).copy())
-
-    def stop(self) -> None:
-        if self.task is not None:
-            self.task.cancel()
-
-    async def close(self) -> None:
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            await stream.aclose()
-
-
-def read_wav(path: Path) -> tuple[Pcm, int]:
-    """The first channel of a WAV file of 16 bits, and its rate. ConnectorFailure where it is not one."""
-    try:
-        with wave.open(str(path), "rb") as file:
-            if file.getsampwidth() != 2:
-                raise ConnectorFailure(f"{path} has {8 * file.getsampwidth()} bits a sample, not 16", retryable=False)
-            samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
-            return samples[:: file.getnchannels()], file.getframerate()
-    except (OSError, wave.Error, EOFError) as error:
-        raise ConnectorFailure(f"cannot read {path}: {error}", retryable=False) from error
-
-
-def at_rate(pcm: Pcm, rate: int) -> Pcm:
-    """Samples of ``rate`` Hz at 48 kHz."""
-    return pcm if rate == RATE or not len(pcm) else np.asarray(soxr.resample(pcm, rate, RATE), np.int16)
 
 
 def _bare(secret: SecretStr | str) -> str:

@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from echostack.core.clock import LoopClock
 from echostack.core.errors import ConnectorFailure
-from echostack.providers.caller import Caller, Line, at_rate, read_wav
+from echostack.providers.caller import Caller, Line
+from echostack.providers.caller_audio import at_rate, read_wav
 from echostack.providers.livekit.server import SECRET, LiveKitServer
 from echostack.providers.server import KEY
 from tests.providers.livekit.guests import URL, guests, token, tone
