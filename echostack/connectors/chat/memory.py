@@ -11,16 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from echostack.connectors.chat.entries import Entries
 from echostack.connectors.chat.words import Call, Result, Said
 from echostack.core.payloads import Text
 from echostack.registry import Turn
 
-ON_THE_LINE: Final = "(The caller is on the line.)"
-"""Stands where the agent spoke first: providers want the caller's side to begin."""
-
 LEFT_OUT: Final = "(Earlier parts of the call are left out.)"
 NO_RESULT: Final = "There is no result: the caller went on before the tool was done. Whether it ran is not known."
-NO_WORDS: Final = "(The caller said nothing that could be understood.)"
 _LONGEST_RESULT: Final = 16_000  # characters of a tool's result that the model is told
 _QUARTERS: Final = 4  # the window moves a quarter at a time, so that a provider's cache of what was sent holds
 
@@ -198,7 +195,7 @@ class ChatMemory:
             told = told[: at + 1 if last is None else _next_turn(told, at)]
             told[at] = replace(told[at], text=current.text)
         start = self._start(told)
-        entries = _Entries()
+        entries = Entries()
         if start:
             entries.caller(LEFT_OUT)
         for entry in self._woven(told, start, last, None if found else current):
@@ -290,37 +287,6 @@ class ChatMemory:
                 break
         start = -(-start // step) * step
         return min(start, max(0, len(turns) - 1))
-
-
-class _Entries:
-    """Entries as they are put together: neighbours of one side become one."""
-
-    def __init__(self) -> None:
-        self._entries: list[Said] = []
-
-    def caller(self, text: str) -> None:
-        self.add(Said("user", text))
-
-    def add(self, entry: Said) -> None:
-        if not (entry.text or entry.calls or entry.results):
-            return
-        last = self._entries[-1] if self._entries else None
-        if last is None and entry.role == "assistant":
-            self._entries.append(Said("user", ON_THE_LINE))
-        elif last is not None and last.role == entry.role:
-            text = " ".join(t for t in (last.text, entry.text) if t)
-            self._entries[-1] = Said(last.role, text, (*last.calls, *entry.calls), (*last.results, *entry.results))
-            return
-        self._entries.append(entry)
-
-    def whole(self, asked: str, characters: int) -> list[Said]:
-        """All of it. It ends with the caller's side, whatever was recorded."""
-        if not self._entries or self._entries[-1].role != "user":
-            self.add(Said("user", asked or NO_WORDS))
-        last = self._entries[-1]
-        if len(last.text) > characters:
-            self._entries[-1] = replace(last, text=last.text[-characters:])
-        return self._entries
 
 
 def words_of(text: str) -> tuple[str, ...]:

@@ -90,14 +90,14 @@ class Ended:
 
 
 Delta = Piece | Writing | Call | Spent | Ended
-"""What a model's answer consists of, in the order in which it comes; the last one is Ended."""
+"""What a model's answer consists of, in the order in which it comes; nothing is behind Ended, unless it is Spent."""
 
 
 class ChatProvider(Protocol):
     """A model behind an API. One object a node, used by one request at a time."""
 
     async def open(self) -> None:
-        """Make the client; called once, before the first request. Connects to nothing that may be slow."""
+        """Make the client; called once, before the first request. Waits for no far end."""
 
     async def close(self) -> None:
         """Let go of every connection."""

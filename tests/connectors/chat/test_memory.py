@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from echostack.connectors.chat.memory import LEFT_OUT, NO_RESULT, ON_THE_LINE, ChatMemory
+from echostack.connectors.chat.entries import ON_THE_LINE
+from echostack.connectors.chat.memory import LEFT_OUT, NO_RESULT, ChatMemory
 from echostack.connectors.chat.words import Call, Result, Said
 from echostack.core.payloads import Text
 from echostack.registry import Turn
