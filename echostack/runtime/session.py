@@ -340,6 +340,8 @@ class Session:
         stop.cancel()
         for source in sources:
             source.cancel()
+        if any(getattr(parts.targets.get(n), "hung_up", False) for n in running if parts.is_source(n)):
+            self.hang_up("the caller is gone")  # nobody hears the rest, and a far end that is gone plays none of it
         self._reason = self._reason or "the sources ended"
         parts.dialogue.caller_left()
         try:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import cast
 
 import pytest
 
 import echostack.api as echostack
-from echostack.core.payloads import AgentMessage, DeadLetter, Text
-from echostack.registry import connector
+from echostack.core.audio import AudioFormat
+from echostack.core.clock import InlineCompute, LoopClock
+from echostack.core.payloads import AgentMessage, AudioFrame, DeadLetter, Text
+from echostack.registry import Context, connector
 from echostack.runtime.driver import Driver
 from echostack.runtime.ending import Ending
 from echostack.runtime.queues import Inbox, Pressure
-from tests.runtime.cast import registry
+from echostack.simulation.loop import run_virtual
+from tests.runtime.cast import RATE, registry
 
 
 @connector("acme.loop")
@@ -81,3 +85,33 @@ def test_a_node_that_feeds_itself_or_is_fed_by_the_engine_must_be_asked_whether_
     assert wave.close_idle(is_source)
     assert idle[lonely].inbox.closed
     assert not wave.must_ask(is_source)
+
+
+@connector("ingress.line", output_format=lambda settings: AudioFormat(RATE))
+class Leaving:
+    """A caller who asks something, and is gone two seconds later, in the middle of the answer."""
+
+    hung_up = False
+
+    def __init__(self, context: Context) -> None:
+        self._clock = context.clock
+
+    async def run(self) -> AsyncIterator[AudioFrame]:
+        yield AudioFrame(b"\0\0", RATE, track="say:hello")
+        await self._clock.sleep(2.0)
+        self.hung_up = True
+
+
+def test_what_is_being_said_is_not_said_on_to_a_caller_whose_transport_says_that_he_is_gone() -> None:
+    async def body() -> tuple[str, float]:
+        pipeline = echostack.compile(
+            f"echostack: 1\npipeline:\n  - {STRAIGHT}\nbarge_in: off\n", registry=registry(Leaving), env={}
+        )
+        async with pipeline.session(clock=LoopClock(), compute=InlineCompute()) as call:
+            await call.finished()
+            (agent,) = [turn for turn in call.conversation if turn.role == "agent"]
+            return agent.text, call.now
+
+    text, ended = run_virtual(body())
+    assert text == "hello-1 hello-2 hello-3 hello-4"
+    assert ended == pytest.approx(2.0, abs=0.1)

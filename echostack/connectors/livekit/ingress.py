@@ -107,6 +107,8 @@ class LiveKitIngress(RoomListener):
         self._ending: Ending | None = None
         self._heard_at: float | None = None  # up to when there has been audio, once there was any
         self._patience = _GAP
+        self.hung_up = False
+        """Whether nobody is there any more to hear what is still being said: the call ends without it."""
         self.lost_messages = 0
         self.refused_messages = 0
 
@@ -137,6 +139,7 @@ class LiveKitIngress(RoomListener):
                     yield self._frame(pcm)
                 why = self._over()
                 if why:
+                    self.hung_up = True
                     self._context.log("livekit call ended", why=why)
                     return
                 await self._pause()
