@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
-from urllib.parse import urlencode
+from typing import Final, Protocol
 
 from echostack.connectors.clauses import clauses
 from echostack.connectors.elevenlabs.channel import Channel, Piece
+from echostack.connectors.elevenlabs.contexts import Contexts
 from echostack.connectors.elevenlabs.errors import NAME, Asked
 from echostack.connectors.elevenlabs.settings import ElevenLabsTtsSettings
-from echostack.connectors.elevenlabs.socket import Broken, Connection, Line
+from echostack.connectors.elevenlabs.socket import Broken
 from echostack.connectors.elevenlabs.words import SpokenText, letters_of
 from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import Usage, Word
@@ -23,14 +22,10 @@ from echostack.registry import Context
 AHEAD: Final = 600
 """Letters that are sent and not said yet, at most: what an interruption has asked for in vain."""
 
-_INACTIVITY: Final = 180  # seconds, the most that the service allows
-_ROOM_SECONDS: Final = 0.5  # for the service to tell the end of a context that was closed
 _LETTERS_A_MS: Final = 0.015  # the pace of speech, where no times tell it
 _SPARE_MS, _LETTER_MS = 5_000.0, 400.0  # audio that a text may have at most: so much, and so much a character
 _PAUSE_MS: Final = 1_500.0  # audio without a letter of the text that may still be a pause in it
 _KNOWN: Final = 64  # messages begun and not ended
-_AGAIN_SECONDS: Final = 0.2  # before the second try to open, where the service names no time
-_AGAIN_MOST: Final = 2.0  # seconds that the second try may be put off for
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,35 +109,18 @@ class SocketSpeaker:
 
     def __init__(self, settings: ElevenLabsTtsSettings, asked: Asked, context: Context) -> None:
         self._settings, self._asked, self._context, self._clock = settings, asked, context, context.clock
-        self._connection: Connection | None = None
-        self._connecting = asyncio.Lock()
-        self._closed = False
+        self._contexts = Contexts(settings, asked, context)
         self._utterances: dict[str, _Utterance] = {}
         self._used: dict[str, int] = {}
-        self._names = 0
         self.duplicates = 0
         """Messages of audio that came twice."""
 
     async def open(self) -> None:
-        """Connect, so that a wrong key is known before the call begins. A service that is overloaded at this moment is
-        asked once more: that must end no call."""
-        self._closed = False
-        try:
-            await self._connected()
-        except ConnectorFailure as error:
-            pause = _AGAIN_SECONDS if error.retry_after is None else error.retry_after
-            if not error.retryable or pause > _AGAIN_MOST:
-                raise
-            self._context.log(f"{error}; asked once more", wait_seconds=pause)
-            await self._clock.sleep(pause)
-            await self._connected()
+        await self._contexts.open()
 
     async def close(self) -> None:
-        self._closed = True
         self.restore(None)
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        await self._contexts.close()
 
     def used(self, utterance: str) -> int:
         return self._used.pop(utterance, 0)
@@ -190,6 +168,13 @@ class SocketSpeaker:
         elif u.characters:
             self._context.emit(Usage(self._settings.model_id, characters=u.characters))
 
+    def _make_room(self, live: Sequence[Channel]) -> None:
+        """Give the oldest message up that nobody goes on with and that has one of these contexts."""
+        for u in self._utterances.values():
+            if not u.active and u.channel in live:
+                u.leave()
+                return
+
     # -- one piece ---------------------------------------------------------------------------------------------
 
     async def _piece(self, u: _Utterance, call: _Call) -> AsyncGenerator[Said, None]:
@@ -200,7 +185,7 @@ class SocketSpeaker:
                     if not call.waiting:
                         return  # nothing is left to be said
                     u.again()
-                    u.channel = await self._channel()
+                    u.channel = await self._contexts.channel(self._make_room)
                 u.channel.reading = True
                 async with aclosing(self._listen(u, u.channel, call)) as pieces:
                     async for said in pieces:
@@ -341,64 +326,6 @@ class SocketSpeaker:
             _part(piece.pcm[:cut], earlier, begin),
             _part(piece.pcm[cut:], words[len(earlier) :], at, begins=True),
         ]  # fmt: skip
-
-    # -- the connection ----------------------------------------------------------------------------------------
-
-    async def _connected(self) -> Connection:
-        async with self._connecting:
-            connection = self._connection
-            if connection is not None and connection.failure is None:
-                return connection
-            self._connection = None
-            if connection is not None:
-                await connection.close()
-            connection = Connection(self._line(), self._clock, self._context.log)
-            await connection.open()
-            if self._closed:  # meanwhile, when there was no connection yet that could be closed
-                await connection.close()
-                raise ConnectorFailure(f"{NAME}: the call has ended", retryable=False)
-            self._connection = connection
-            return connection
-
-    async def _channel(self) -> Channel:
-        """A new context, on the connection or on a new one; others make room for it when there are too many."""
-        connection = await self._connected()
-        if not connection.room:
-            live = connection.channels
-            for u in self._utterances.values():
-                if not u.active and u.channel in live:
-                    u.leave()
-                    break
-            if not await connection.fewer(_ROOM_SECONDS):
-                if any(c.reading for c in connection.channels):
-                    raise ConnectorFailure(f"{NAME}: too many messages are spoken at once on one connection")
-                connection.give_up(f"{self._asked.place} has no room for another context")
-                connection = await self._connected()
-        self._names += 1
-        first: dict[str, Any] = {"text": " "}
-        manner = self._manner()
-        if manner:
-            first["voice_settings"] = manner
-        return connection.channel(f"echostack-{self._names}", first)
-
-    def _manner(self) -> Mapping[str, float]:
-        s = self._settings
-        given = {"stability": s.stability, "similarity_boost": s.similarity_boost, "style": s.style}
-        manner = {k: v for k, v in given.items() if v is not None}
-        return {**manner, "speed": s.speed} if s.speed != 1.0 else manner
-
-    def _line(self) -> Line:
-        s = self._settings
-        query = {
-            "model_id": s.model_id, "output_format": f"pcm_{s.rate}", "inactivity_timeout": _INACTIVITY,
-            "sync_alignment": "true", "auto_mode": "true", "apply_text_normalization": s.normalization,
-        }  # fmt: skip
-        if s.language:
-            query["language_code"] = s.language
-        base = "ws" + s.base_url.removeprefix("http")
-        url = f"{base}/v1/text-to-speech/{s.voice_id}/multi-stream-input?{urlencode(query)}"
-        headers = {"xi-api-key": s.key}
-        return Line(url, headers, s.rate, s.connect_s, s.keepalive_s, self._asked)
 
 
 def _part(pcm: bytes, words: list[Word], begin: float, *, begins: bool = False) -> Said:

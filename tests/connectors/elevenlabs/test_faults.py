@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from echostack.connectors.elevenlabs.errors import Asked, code_from_words, code_of, refused
+from echostack.connectors.elevenlabs.socket import CONTEXTS
 from echostack.connectors.elevenlabs.tts import ElevenLabsTts
 from echostack.core.clock import LoopClock
 from echostack.core.errors import ConnectorFailure
@@ -125,10 +126,10 @@ async def test_a_dead_connection_is_found_while_nothing_is_said() -> None:
     async with server(faults=[Fault(FaultKind.HALF_OPEN)]) as there, speaking(there, **how) as tts:
         speaker: Any = tts._speaker
         for _ in range(200):
-            if speaker._connection.failure is not None:
+            if speaker._contexts.connection.failure is not None:
                 break
             await asyncio.sleep(0.01)
-        assert str(speaker._connection.failure) == f"elevenlabs.tts: {at(there)} does not answer any more"
+        assert str(speaker._contexts.connection.failure) == f"elevenlabs.tts: {at(there)} does not answer any more"
         assert (await say(tts, whole("Hello."))).characters == " Hello. "
 
 
@@ -481,3 +482,14 @@ async def test_two_messages_that_find_no_connection_make_one() -> None:
         assert [t.result().characters for t in tasks] == [" Hello. "] * 4
         assert there.seen.counts["opened"] == 1
         await tts.close()
+
+
+async def test_a_connection_that_breaks_while_it_has_no_room_is_made_anew_for_who_waits() -> None:
+    async with server(closing=30.0) as there, speaking(there) as tts:
+        for number in range(CONTEXTS):
+            await say(tts, whole("A.", f"v{number}"))
+        waiting = asyncio.get_running_loop().create_task(say(tts, whole("Next.", "u")))
+        await asyncio.sleep(0.02)
+        tts._speaker._contexts.connection.give_up("it broke")  # type: ignore[attr-defined, union-attr]
+        assert (await waiting).characters == " Next. "
+        assert there.seen.counts["opened"] == 2

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from echostack.connectors.elevenlabs import speaker
+from echostack.connectors.elevenlabs import contexts
 from echostack.connectors.elevenlabs.socket import Connection
 from echostack.connectors.elevenlabs.tts import ElevenLabsTts, ElevenLabsTtsSettings
 from echostack.core.audio import AudioFormat
@@ -272,7 +272,7 @@ async def test_a_connection_that_comes_after_the_call_has_ended_is_closed(monkey
             await super().open()
             await gate.wait()
 
-    monkeypatch.setattr(speaker, "Connection", Late)
+    monkeypatch.setattr(contexts, "Connection", Late)
     before = asyncio.all_tasks()
     async with server() as there:
         tts = ElevenLabsTts(settings(there), FakeContext())
@@ -360,7 +360,7 @@ async def test_audio_that_nobody_takes_is_bounded_and_counted(monkeypatch: pytes
         await say(tts, piece("Hm. "))
         speaker: Any = tts._speaker
         await there.seen.until("context closed")
-        assert speaker._connection.dropped > 0
+        assert speaker._contexts.connection.dropped > 0
         assert ("elevenlabs.tts: audio that nobody takes is dropped", {"context": "echostack-1"}) in context.logs
         assert "Bye." in (await say(tts, piece("Bye.", final=True))).text
         assert there.seen.counts["context opened"] == 2
