@@ -135,7 +135,7 @@ def _client(settings: ClaudeSettings) -> tuple[ModelLine, anthropic.AsyncAnthrop
     seconds = httpx2.Timeout(max(settings.first_seconds, settings.next_seconds) * 2)
     line = ModelLine(settings.base_url, seconds)
     return line, anthropic.AsyncAnthropic(
-        api_key=settings.api_key.get_secret_value(),
+        api_key=settings.key,
         base_url=settings.base_url,
         max_retries=0,
         timeout=seconds,

@@ -103,14 +103,18 @@ class OpenAIChat:
                     patience.got_on()
                 if reading.endless:
                     raise self._failures.endless(api.max_tokens)
+            # The caller waits for the answer's end, nobody for its account: whoever speaks the end begins before it.
+            for delta in reading.end(self._failures):
+                yield delta
+            await self._clock.sleep(0)
             await self._account(stream, reading)
         except (self._sdk.OpenAIError, httpx2.HTTPError, httpx2.StreamError, ValueError, OSError) as error:
             raise self._failures.of(error, begun=reading.begun) from None
         finally:
             if stream is not None:
                 await stream.close()
-        for delta in reading.end(self._failures):
-            yield delta
+        if reading.spent is not None:
+            yield reading.spent
 
     async def _account(self, stream: Any, reading: Reading) -> None:
         """Read what stands behind an answer that is whole: what it cost. Nothing that goes wrong there harms it."""

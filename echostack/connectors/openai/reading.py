@@ -67,21 +67,24 @@ class Reading:
             self._usage = usage
 
     def end(self, failures: Failures) -> Iterator[Delta]:
-        """What is left when the stream is over: the last call, the account, the end."""
+        """What is left when the answer is whole: the last call, the end."""
         call = self._call
         if call is not None:
             # Nothing at all may be the arguments of a call, but not of one that was cut there.
             if self._reason == "length" and (not call.arguments.strip() or _object(call.arguments) is None):
                 raise failures.cut_call(call.name)
             yield self._made(call)
-        if self._usage is not None:
-            yield Spent(self._account())
         reason = _REASONS.get(self._reason, "end")
         if self._refused:
             reason = "refused"
         elif self._calls:
             reason = "tools"  # some servers say that they stopped
         yield Ended(reason)
+
+    @property
+    def spent(self) -> Spent | None:
+        """What the answer cost; None while nothing has told it."""
+        return None if self._usage is None else Spent(self._account())
 
     def _twice(self, chunk: Any) -> bool:
         # A piece of text may well come twice. The noise that the vendor adds to every chunk does not.

@@ -369,6 +369,23 @@ async def test_an_address_without_the_api_says_so() -> None:
         )
 
 
+async def test_the_end_of_an_answer_does_not_wait_for_what_it_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, told = asyncio.Event(), OpenAIChat._account
+
+    async def account(chat: OpenAIChat, stream: Any, reading: Any) -> None:
+        await asked.wait()
+        await told(chat, stream, reading)
+
+    monkeypatch.setattr(OpenAIChat, "_account", account)
+    async with OpenAIServer(brain=Script(["We are open"])) as server, agent(server) as one, asyncio.timeout(5):
+        told_last: list[Payload] = []
+        async for output in one(Text("Hello")):
+            told_last.append(output.payload if isinstance(output, Out) else output)
+            if isinstance(told_last[-1], AgentMessage):
+                asked.set()
+    assert isinstance(told_last[-1], Usage)
+
+
 async def test_nobody_there_says_so() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
