@@ -7,6 +7,7 @@ recorded as the SDK plays it, jitter buffer included. Times are seconds on the c
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from pydantic import SecretStr
 
 from echostack.connectors.alongside import Alongside
+from echostack.connectors.unreachable import why_unreachable
 from echostack.core.clock import Clock
 from echostack.core.errors import ConnectorFailure, MissingExtra
 from echostack.providers.caller_audio import RATE, Ear, Pcm, at_rate, audible, mixed, read_wav, write_wav
@@ -99,6 +101,9 @@ class Caller:
             raise MissingExtra("the caller", "livekit", "livekit") from error
         if self._life is not None:
             raise ConnectorFailure(f"{self.identity} has joined already", retryable=False)
+        log = logging.getLogger("livekit")
+        if not log.handlers:
+            log.addHandler(logging.NullHandler())  # what matters of it is raised
         room = rtc.Room()
         room.on("track_subscribed", self._subscribed)
         room.on("track_unsubscribed", self._unsubscribed)
@@ -115,7 +120,8 @@ class Caller:
             await room.local_participant.publish_track(track, options)
         except rtc.ConnectError as error:
             await self.leave()
-            raise ConnectorFailure(f"cannot join {self.room!r} at {self._url}: {error.message}") from None
+            why = why_unreachable(error.message)
+            raise ConnectorFailure(f"cannot join {self.room!r} at {self._url}: {why}") from None
         except BaseException:
             await self.leave()
             raise

@@ -98,9 +98,9 @@ def read_replies(path: Path) -> Script | ScriptedReplies:
     source = read_source(path)
     findings = Findings()
     tree = read_tree(source, findings)
-    if findings.errors or tree is None:
+    if findings.errors:
         raise InvalidFile(findings.ordered(), {source.file: source})
-    value = to_value(tree, findings)
+    value = to_value(tree, findings) if tree is not None else None
     data = plain(value) if value is not None else None
     if isinstance(data, list) and data and all(isinstance(item, str) for item in data):
         return Script([str(item) for item in data], pause=PACE)
@@ -121,6 +121,8 @@ def read_replies(path: Path) -> Script | ScriptedReplies:
             continue
         asked = item.get("ask")
         several = asked if isinstance(asked, list) else [asked]
+        if not several:
+            raise UsageError(f"{where}: ask has no question")
         arguments = item.get("with", {})
         if not isinstance(arguments, dict):
             raise UsageError(f"{where}: with is a mapping from the tool's arguments to their values")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -69,7 +70,9 @@ class ProviderServer(ABC):
             await site.start()
         except OSError as error:
             await runner.cleanup()
-            raise UsageError(f"{self.name} cannot listen on port {port}: {error.strerror or error}") from error
+            taken = error.errno == errno.EADDRINUSE
+            why = "it is taken; choose others, or none for free ones" if taken else error.strerror or error
+            raise UsageError(f"{self.name} cannot listen on port {port}: {why}") from error
         self._runner = runner
         host, bound = runner.addresses[0][:2]
         self._address = (str(host), int(bound))

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from echostack.connectors.claude.agent import ClaudeAgent
+from echostack.connectors.claude.settings import ClaudeSettings
 from echostack.connectors.deepgram.settings import DeepgramSettings
 from echostack.connectors.deepgram.stt import DeepgramStt
 from echostack.connectors.elevenlabs.settings import ElevenLabsTtsSettings
@@ -69,6 +71,19 @@ async def test_no_vendor_shows_a_broken_key(given: str, transport: str, caplog: 
     told = caplog.text + repr(said)
     assert "123" not in told
     assert "456" not in told
+
+
+@pytest.mark.parametrize("given", BROKEN)
+async def test_claude_refuses_a_broken_key_before_a_request_is_made_with_it(given: str) -> None:
+    settings = ClaudeSettings(api_key=SecretStr(given), base_url=NOWHERE)
+    with pytest.raises(ConnectorFailure) as caught:
+        await ClaudeAgent.probe(settings)
+    assert str(caught.value).startswith("claude.agent: the key holds what no key does")
+    assert not caught.value.retryable
+
+
+def test_claude_takes_a_key_out_of_a_file_without_its_line_break() -> None:
+    assert ClaudeSettings(api_key=SecretStr("sekret-123\n")).key == "sekret-123"
 
 
 def test_a_key_is_struck_out_of_a_text_although_its_file_ended_in_a_line_break() -> None:

@@ -42,7 +42,7 @@ async def test_each_server_has_its_environment_and_all_stop_together() -> None:
 async def test_a_port_that_is_taken_is_told_and_nothing_stays_open() -> None:
     async with Local(["anthropic"], port_base=18_300):
         again = Local(["anthropic"], port_base=18_300)
-        with pytest.raises(UsageError, match="anthropic cannot listen on port 18302"):
+        with pytest.raises(UsageError, match="anthropic cannot listen on port 18302: it is taken; choose others"):
             await again.start()
         assert again.servers == {}
 
@@ -95,6 +95,8 @@ async def test_a_file_of_replies_in_its_three_forms(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ("7", ": a file of replies is a list of answers, or questions with their answers"),
+        ("", ": a file of replies is a list of answers, or questions with their answers"),
+        ("- {ask: [], say: Here.}", ": entry 1: ask has no question"),
         ("- {ask: Where?, tell: Here.}", ": entry 1 has 'tell': it takes ask, say, call, with, otherwise"),
         ("- {ask: Where?}", ": entry 1: say is a text that is not empty"),
         (

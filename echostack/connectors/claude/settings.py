@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from echostack.connectors.chat.settings import ChatSettings
 from echostack.connectors.http_call import check_url
+from echostack.connectors.keys import header_key
 from echostack.registry import Env
 
 
@@ -28,6 +29,13 @@ class ClaudeSettings(ChatSettings):
     cache: Literal["5m", "1h", "off"] = "5m"
     """How long the provider keeps the prompt for the next request of the call, so that it answers sooner and charges
     less."""
+
+    @property
+    def key(self) -> str:
+        """The key as a header takes it. ConnectorFailure when there is none that it can take."""
+        return header_key(
+            self.api_key, node="claude.agent", variable="ANTHROPIC_API_KEY", source="https://platform.claude.com"
+        )
 
     @field_validator("base_url")
     @classmethod

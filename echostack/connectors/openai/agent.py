@@ -76,7 +76,7 @@ def _api(settings: OpenAISettings) -> ChatApi:
     }  # fmt: skip
     return ChatApi(
         base_url=settings.base_url,
-        api_key=settings.api_key.get_secret_value(),
+        api_key=settings.api_key.get_secret_value().strip(),  # a key from a file ends in a line break
         model=settings.model,
         max_tokens=settings.max_tokens,
         first_seconds=settings.first_seconds,

@@ -85,7 +85,7 @@ def _api(settings: LlamaSettings) -> ChatApi:
     return ChatApi(
         base_url=settings.base_url,
         # The SDK wants a key; a server that knows none reads none.
-        api_key=settings.api_key.get_secret_value() if settings.api_key is not None else "none",
+        api_key=(settings.api_key.get_secret_value().strip() if settings.api_key is not None else "") or "none",
         model=settings.model,
         max_tokens=settings.max_tokens,
         first_seconds=settings.first_seconds,
