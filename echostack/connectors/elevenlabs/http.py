@@ -19,6 +19,7 @@ from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import Usage, Word
 from echostack.registry import Context
 
+_KEPT: Final = 300.0  # seconds that an idle connection is kept: between two replies it is idle for long
 _BEFORE: Final = 500  # characters of what was said before, which the service is told for the sake of its prosody
 _KNOWN: Final = 64  # messages begun and not ended
 
@@ -41,7 +42,12 @@ class HttpSpeaker:
         s = self._settings
         key = s.key
         trust = await self._context.compute.run(certificates)
-        self._http = httpx.AsyncClient(verify=trust, trust_env=False, timeout=httpx.Timeout(60.0, connect=s.connect_s))
+        self._http = httpx.AsyncClient(
+            verify=trust,
+            trust_env=False,
+            timeout=httpx.Timeout(60.0, connect=s.connect_s),
+            limits=httpx.Limits(max_connections=16, max_keepalive_connections=4, keepalive_expiry=_KEPT),
+        )
         self._client = AsyncElevenLabs(api_key=key, base_url=s.base_url, httpx_client=self._http)
 
     async def close(self) -> None:
