@@ -26,7 +26,7 @@ class PlainService:
     @staticmethod
     def probe(settings: ServiceSettings) -> None:
         if settings.url == "down":
-            raise OSError("connection refused")
+            raise OSError("plain.log: connection refused")
 
 
 @connector("async.log")
