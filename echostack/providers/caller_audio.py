@@ -40,8 +40,11 @@ class Ear:
         self.last: float | None = None  # when the last audible frame came
 
     async def listen(self) -> None:
-        async for event in self._stream:
-            self._on_frame(self, np.frombuffer(event.frame.data, np.int16).copy())
+        try:
+            async for event in self._stream:
+                self._on_frame(self, np.frombuffer(event.frame.data, np.int16).copy())
+        finally:
+            await self.close()
 
     def keep(self, pcm: Pcm, now: float, since: float, *, kept: bool) -> None:
         """A frame that has come ``now``, ``since`` seconds after the join; only looked at unless it is ``kept``."""
