@@ -117,7 +117,7 @@ async def test_another_recogniser_goes_on_where_the_first_one_failed(seconds: fl
 )
 async def test_whatever_is_wrong_with_the_first_the_second_hears_every_word(fault: Fault) -> None:
     async with DeepgramServer(SCRIPT, faults=[fault]) as first, DeepgramServer(SCRIPT) as backup:
-        # Only where silence is the fault is it given up soon: a busy machine is not to be taken for it. After the end of
+        # Only where silence is the fault is it given up soon: a busy machine is not taken for it. After the end of
         # the audio there are two seconds for the last words, and three stalls must fit into them.
         seen = await play(first, backup, stall=0.4 if fault.kind is FaultKind.HALF_OPEN else 3.0)
     assert said(seen) == WORDS
