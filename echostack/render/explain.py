@@ -129,7 +129,8 @@ def _speculation(plan: Plan) -> str:
 def _failures(plan: Plan) -> tuple[FailureLine, ...]:
     return tuple(
         FailureLine(
-            n.id, n.policy.timeout, n.policy.attempts, n.policy.backoff, n.policy.cooldown, n.members,
+            n.id, n.policy.timeout, n.policy.attempts, n.policy.backoff, n.members,
+            tuple(plan.nodes[member].policy.cooldown for member in n.members),
         )
         for n in plan.nodes.values()
         if n.members or (n.policy.timeout, n.policy.attempts) != (_DEFAULT.timeout, _DEFAULT.attempts)

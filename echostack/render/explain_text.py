@@ -103,13 +103,21 @@ def _failures(failures: Sequence[FailureLine], width: int) -> list[str]:
     for failure in failures:
         said = []
         if failure.fallback:
-            said.append(f"tries {', then '.join(failure.fallback)}; a failed one rests {_seconds(failure.cooldown_s)}")
+            said.append(f"tries {', then '.join(failure.fallback)}; {_rests(failure)}")
         if failure.timeout_s is not None:
             said.append(f"gives up on an event after {_seconds(failure.timeout_s)}")
         if failure.attempts > 1:
             said.append(f"{failure.attempts} attempts, {_seconds(failure.backoff_s)} before the second, then doubling")
         lines += _wrap(f"{failure.node}: {'; '.join(said)}", width, "  ")
     return [*lines, "every other failure is an event error.<source>.<kind> and costs that one event"]
+
+
+def _rests(failure: FailureLine) -> str:
+    """How long a member of a choice rests: of all at once where they rest equally long, else of each."""
+    if len(set(failure.rests_s)) == 1:
+        return f"a failed one rests {_seconds(failure.rests_s[0])}"
+    each = [f"{member} {_seconds(rests)}" for member, rests in zip(failure.fallback, failure.rests_s, strict=True)]
+    return f"a failed one rests: {', '.join(each)}"
 
 
 def _end(node: str) -> str:

@@ -85,14 +85,15 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class FailureLine:
-    """What happens when a node fails. ``fallback`` names the members of a choice, in order."""
+    """What happens when a node fails. ``fallback`` names the members of a choice, in order, and ``rests_s`` tells for
+    each of them how many seconds it rests when it has failed."""
 
     node: str
     timeout_s: float | None
     attempts: int
     backoff_s: float
-    cooldown_s: float
     fallback: tuple[str, ...]
+    rests_s: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)

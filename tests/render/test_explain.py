@@ -162,12 +162,18 @@ def test_a_fallback_tells_its_members_and_their_rest() -> None:
     base = plan()
     choice = PlanNode("a.stt ?? b.stt", "a", None, None, NodePolicy(), members=("a.stt", "b.stt"))
     member = PlanNode("a.stt", "a", SPECS["moonshine.stt"], None, NodePolicy(), choice=choice.id)
-    told = explain(replace(base, nodes={choice.id: choice, member.id: member}))
+    other = replace(member, id="b.stt", source="b")
+    told = explain(replace(base, nodes={choice.id: choice, member.id: member, other.id: other}))
     assert [(n.id, n.form, n.runs) for n in told.nodes] == [
         ("a.stt ?? b.stt", "fallback", "a task of its own"),
         ("a.stt", "stream", "by the fallback a.stt ?? b.stt"),
+        ("b.stt", "stream", "by the fallback a.stt ?? b.stt"),
     ]
     assert "  a.stt ?? b.stt: tries a.stt, then b.stt; a failed one rests 10 s\n" in explain_text(told)
+    patient = replace(other, policy=NodePolicy(cooldown=30.0))
+    told = explain(replace(base, nodes={choice.id: choice, member.id: member, patient.id: patient}))
+    rests = "  a.stt ?? b.stt: tries a.stt, then b.stt; a failed one rests: a.stt 10 s, b.stt 30 s\n"
+    assert rests in explain_text(told)
 
 
 def test_a_planned_picture_shows_queues_and_islands() -> None:
