@@ -6,6 +6,8 @@ import errno
 from collections.abc import Iterator
 from typing import Final
 
+_NO_HOST: Final = "no host of that name is known: see that the address is right, and that there is a network"
+_NO_LISTENER: Final = "nothing listens there: see that the address is right, and that the service runs"
 _WORDS: Final = (
     (
         ("wrong_version_number", "wrong version number", "invalidcontenttype", "record_layer_failure"),
@@ -16,11 +18,11 @@ _WORDS: Final = (
             "name or service not known", "nodename nor servname", "name resolution", "no address associated",
             "getaddrinfo", "failed to lookup address",
         ),
-        "no host of that name is known: see that the address is right, and that there is a network",
+        _NO_HOST,
     ),
     (
         ("connection refused", f"errno {errno.ECONNREFUSED}", "connect call failed"),
-        "nothing listens there: see that the address is right, and that the service runs",
+        _NO_LISTENER,
     ),
 )  # fmt: skip
 
@@ -36,6 +38,11 @@ def why_unreachable(error: BaseException | str) -> str:
     said = list(_said(error))
     known = next((words for text in said if (words := _known(text))), "")
     return known or str(getattr(error, "strerror", None) or error) or type(error).__name__
+
+
+def nobody_there(error: BaseException) -> bool:
+    """Whether there is nobody at the address, and that was told at once: nothing listens, or no host has the name."""
+    return why_unreachable(error) in (_NO_HOST, _NO_LISTENER)
 
 
 def _known(text: str) -> str:

@@ -62,6 +62,7 @@ class Hearing:
         self._reached = 0.0  # how far its results have come: one that comes no further is an echo, and no answer
         self._asked_at: float | None = None  # audio has been sent since, and nothing has come
         self._fed_at = self._told_at = 0.0  # when audio was sent last, and when anything was
+        self._stood = self._ever_stood = False  # whether this connection was open, and whether any was
         self._losses: deque[float] = deque()
         self._outage_since: float | None = None
         self._tries = 0
@@ -144,6 +145,7 @@ class Hearing:
         """
         try:
             while not self._over:
+                self._stood = False
                 try:
                     await self._connection()
                 except LinkLost as lost:
@@ -163,6 +165,7 @@ class Hearing:
             self._sdk, self._client, host_of(settings.base_url), settings.query(),
             clock=self._clock, seconds=min(settings.connect_s, self._left()),
         ) as link:  # fmt: skip
+            self._stood = self._ever_stood = True
             self._base = self._reached = self._audio.again()
             self._tell_lost()
             self._asked_at = None
@@ -259,10 +262,13 @@ class Hearing:
                 return
         if self._outage_since is None:
             self._outage_since = now
-        self._losses.append(now)
-        while now - self._losses[0] > _WITHIN_SECONDS:
-            self._losses.popleft()
         where = host_of(settings.base_url)
+        if lost.nobody and not self._ever_stood and self._context.choice:
+            raise ConnectorFailure(f"{WHO}: {where} {lost.reason}")  # the next member need not wait for nobody
+        if self._stood:
+            self._losses.append(now)
+        while self._losses and now - self._losses[0] > _WITHIN_SECONDS:
+            self._losses.popleft()
         if len(self._losses) > settings.reconnects:
             raise ConnectorFailure(
                 f"{WHO}: {len(self._losses)} connections to {where} were lost within {_WITHIN_SECONDS:g} s; the last "

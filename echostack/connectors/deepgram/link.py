@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from echostack.connectors.deepgram.messages import Message, Unreadable, read
-from echostack.connectors.unreachable import why_unreachable
+from echostack.connectors.unreachable import nobody_there, why_unreachable
 from echostack.core.clock import Clock
 from echostack.core.errors import ConnectorFailure, MissingExtra
 
@@ -26,11 +26,14 @@ _GIVE_UP_SECONDS: Final = 0.5  # for an opening that is given up to end by itsel
 
 class LinkLost(Exception):
     """The connection is gone, or never came: ``reason`` says how. Another one may well work, after ``retry_after``
-    seconds where Deepgram said so. ``whole``: it was closed in good order, after the stream had been."""
+    seconds where Deepgram said so. ``whole``: it was closed in good order, after the stream had been. ``nobody``: there
+    is nobody at the address, which was told at once: nothing listens there, or no host has the name."""
 
-    def __init__(self, reason: str, retry_after: float | None = None, *, whole: bool = False) -> None:
+    def __init__(
+        self, reason: str, retry_after: float | None = None, *, whole: bool = False, nobody: bool = False
+    ) -> None:
         super().__init__(reason)
-        self.reason, self.retry_after, self.whole = reason, retry_after, whole
+        self.reason, self.retry_after, self.whole, self.nobody = reason, retry_after, whole, nobody
 
 
 class Sdk:
@@ -155,7 +158,7 @@ async def linked(
     except (OSError, TimeoutError) as error:
         late = isinstance(error, TimeoutError)
         how = f"did not answer within {seconds:g} s" if late else f"cannot be reached: {why_unreachable(error)}"
-        raise LinkLost(how) from None
+        raise LinkLost(how, nobody=nobody_there(error)) from None
     except sdk.socket_error as error:
         raise LinkLost(f"does not answer as a websocket: {type(error).__name__}") from None
     try:

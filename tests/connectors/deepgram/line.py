@@ -74,10 +74,11 @@ class Line:
 class Call:
     """A running ``deepgram.stt``: what it says, in order, with when."""
 
-    def __init__(self, server: DeepgramServer | None, **how: Any) -> None:
+    def __init__(self, server: DeepgramServer | None, *, choice: str = "", **how: Any) -> None:
         self.clock = LoopClock()
         self.line = Line(self.clock)
         self.context = FakeContext(self.clock)
+        self.context.choice = choice
         base = {"base_url": server.url} if server is not None else {}
         quick = {"connect_s": 1.0, "stall_s": 0.5, "keepalive_s": 0.2}
         self.settings = DeepgramSettings(**{"api_key": KEY, **base, **quick, **how})

@@ -349,3 +349,46 @@ async def test_a_stream_that_is_closed_in_good_order_is_over_without_an_account_
         await runner.cleanup()
     assert call.failure is None
     assert opened == ["/v1/listen"]
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        (
+            "127.0.0.1:9",
+            "nothing listens there: see that the address is right, and that the service runs",
+        ),
+        (
+            "nobody.invalid",
+            "no host of that name is known: see that the address is right, and that there is a network",
+        ),
+    ],
+)
+async def test_an_address_without_anybody_fails_at_once_in_a_choice_and_is_waited_for_without_one(
+    address: str, why: str
+) -> None:
+    async with Call(None, base_url=f"http://{address}", choice="a ?? b", outage_s=60) as call:
+        await call.until(call.over.is_set, 1.5)
+    assert isinstance(call.failure, ConnectorFailure)
+    assert str(call.failure) == f"deepgram.stt: {address} cannot be reached: {why}"
+    assert call.failure.retryable
+
+    # Openings that fail are no connections lost: none of them is too many.
+    async with Call(None, base_url=f"http://{address}", outage_s=0.6, reconnects=0) as call:
+        begun = call.clock.now()
+        await call.until(call.over.is_set, 3.0)
+        assert call.clock.now() - begun > 0.2
+    assert str(call.failure).startswith(f"deepgram.stt: {address} cannot be reached: {why}, and there has been no ans")
+
+
+async def test_a_server_that_has_been_there_is_waited_for_in_a_choice_as_well() -> None:
+    server = DeepgramServer(SCRIPT)
+    await server.start()
+    async with Call(server, choice="a ?? b", outage_s=0.4) as call:
+        await server.seen.until("opened")
+        await call.line.say(bytes(RATE), speed=0)
+        await server.stop()
+        gone = call.clock.now()
+        await call.until(call.over.is_set, 3.0)
+        assert call.clock.now() - gone > 0.15
+    assert "and there has been no answer for" in str(call.failure)
