@@ -127,8 +127,8 @@ class LiveKitEgress(RoomListener, AudioSink):
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=_STOP_SECONDS)
-        await self._unpublish()
-        await self._source.close()
+        held = await self._unpublish()
+        await self._source.close(held=held)
         if room is not None:
             if room.agent_track is self._track:
                 room.agent_track = None
@@ -201,10 +201,13 @@ class LiveKitEgress(RoomListener, AudioSink):
         while not self._source.idle and self._clock.now() < until and self._ending is None:
             await self._clock.sleep(_POLL)
 
-    async def _unpublish(self) -> None:
+    async def _unpublish(self) -> bool:
+        """Take the track back. Whether it is still out, because the room ended first."""
         publication, self._publication = self._publication, None
-        if publication is None or self._room is None or self._room.ending is not None:
-            return
+        if publication is None or self._room is None:
+            return False
+        if self._room.ending is not None:
+            return True
         from livekit.rtc.participant import UnpublishTrackError
 
         try:
@@ -212,3 +215,5 @@ class LiveKitEgress(RoomListener, AudioSink):
                 await self._room.sdk.local_participant.unpublish_track(publication.sid)
         except (TimeoutError, UnpublishTrackError) as error:
             self._context.log("livekit track was not taken back", why=self._room.says(error) or "no answer in time")
+            return True
+        return False

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from echostack.connectors.livekit.kept import KEPT
 from echostack.connectors.livekit.ticks import TICK, Ticks
 from echostack.core.clock import Clock
 from echostack.core.errors import ConnectorFailure
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _SLACK: Final = 2  # blocks of the lead that are written past the queue size, so that each write is confirmed by a tick
 _MOST: Final = 1.0  # seconds that may wait to be given; the engine never writes more than the lead ahead
+_LANDING: Final = 0.03  # seconds until a source that was just given something can be given something else
 _AGAIN: Final = 0.002  # seconds after which what was on its way during a clear has reached the buffer
 
 
@@ -39,13 +41,12 @@ class Source:
         self._generation = 0
         self._giving: int | None = None  # the generation of what is on its way to the source
         self._closed = False
+        self._held = False  # the SDK holds it from an earlier call
         self.error: BaseException | None = None
 
     def open(self) -> rtc.AudioSource:
-        """Make the SDK's source."""
-        from livekit import rtc
-
-        self._source = rtc.AudioSource(self.rate, 1, queue_size_ms=self._queue_ms)
+        """Have a source of the SDK's, a new one or one that an earlier call could not be rid of."""
+        self._source, self._held = KEPT.take(self.rate, self._queue_ms)
         return self._source
 
     async def tune(self) -> None:
@@ -100,13 +101,21 @@ class Source:
         except Exception as error:  # noqa: BLE001 - the SDK raises plain Exception; the next write tells of it
             self.error = error
 
-    async def close(self) -> None:
-        """Release the SDK's source. Nothing is played after it."""
+    async def close(self, *, held: bool = False) -> None:
+        """Release the SDK's source. Nothing is played after it. ``held``: the SDK still has its track, so it is kept
+        for the next call."""
         self._closed = True
         source, self._source = self._source, None
-        if source is not None:
-            source.clear_queue()
+        if source is None:
+            return
+        source.clear_queue()
+        if not (held or self._held):
             await source.aclose()
+            return
+        try:
+            await self._clock.sleep(_LANDING)  # what was on its way is in the buffer, and the SDK has confirmed it
+        finally:
+            await KEPT.put(self.rate, self._queue_ms, source)
 
     def _take(self) -> tuple[bytes, list[int]]:
         """Everything that waits, in whole blocks; a rest only when the source is about to run dry."""

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from echostack.connectors.livekit.egress import LiveKitEgress, LiveKitEgressSettings
 from echostack.connectors.livekit.ingress import LiveKitIngress, LiveKitIngressSettings
+from echostack.connectors.livekit.kept import KEPT
 from echostack.core.clock import LoopClock
 from echostack.core.payloads import AudioFrame
 from echostack.providers.livekit.server import SECRET, LiveKitServer
@@ -186,10 +187,12 @@ async def call(
 
 
 def remains() -> tuple[int, int, int]:
-    """Handles of the SDK that are not released, queues that its events go to, and tasks besides the one that asks."""
+    """Handles of the SDK that are not released, queues that its events go to, and tasks besides the one that asks.
+
+    Without the sources that are kept for the next call."""
     gc.collect()
     return (
-        len([h for h in list(_live_handles) if not h.disposed]),
+        len([h for h in list(_live_handles) if not h.disposed]) - len(KEPT),
         len(FfiClient.instance.queue._subscribers),
         len(asyncio.all_tasks()) - 1,
     )
