@@ -20,6 +20,7 @@ from echostack.connectors.chat.memory import ChatMemory, Kept, State
 from echostack.connectors.chat.settings import CUT_NOTE, ChatSettings, misfit
 from echostack.connectors.chat.speech import Speech
 from echostack.connectors.chat.words import Call, ChatProvider, Delta, Ended, Piece, Prompt, Result, Spent, Writing
+from echostack.connectors.clauses import LONGEST
 from echostack.core.errors import ConnectorFailure
 from echostack.core.payloads import (
     AgentMessage,
@@ -243,10 +244,16 @@ class _Utterance:
         """All of it so far, as it is spoken."""
         return " ".join(self._pieces)
 
-    def feed(self, text: str) -> list[AgentMessagePartial]:
+    def feed(self, text: str) -> Iterator[AgentMessagePartial]:
         """The pieces that ``text`` completes. Nothing, once it is over: what a model writes after it has asked for
         tools would be said after what the tools bring."""
-        return [] if self._over else [self._partial(piece) for piece in self._speech.feed(text)]
+        if self._over:
+            return
+        # A provider may send a whole answer at once: its first piece does not wait until the last one is found, and
+        # what is left of the text is not copied whole for each.
+        for start in range(0, len(text), LONGEST):
+            for piece in self._speech.feed(text[start : start + LONGEST]):
+                yield self._partial(piece)
 
     def end(self, *, cut: bool = False) -> Iterator[AgentMessagePartial | AgentMessage]:
         """The rest, and the whole. Nothing when there was nothing to say, and only once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -358,3 +359,18 @@ def test_tools_that_no_model_could_use_are_refused(tools: dict[str, Any], messag
 
 def test_each_tool_is_a_port() -> None:
     assert tool_ports(ChatSettings(tools=TOOLS)) == ("book", "find")  # type: ignore[arg-type]
+
+
+async def test_an_answer_that_comes_at_once_is_given_from_its_beginning_and_costs_in_proportion_to_its_length() -> None:
+    a = agent(Model([Piece("word " * 40_000), Ended("end")], [Piece("One. Two, and three. " * 5), Ended("end")]))
+    started = time.perf_counter()
+    answer = a(Text("tell me all"))
+    first = await anext(aiter(answer))
+    waited = time.perf_counter() - started
+    rest = [o.text async for o in answer if isinstance(o, AgentMessagePartial)]
+    whole = time.perf_counter() - started
+    assert isinstance(first, AgentMessagePartial)
+    assert len(first.text) <= 200
+    assert " ".join([first.text, *rest]) == " ".join(["word"] * 40_000)
+    assert waited < whole / 20
+    assert spoken(await heard(a, Text("and now?"))) == ["One.", "Two, and three."] * 5
