@@ -211,7 +211,8 @@ async def test_the_probe_asks_the_server_and_says_what_is_wrong() -> None:
             f"ingress.livekit: 127.0.0.1:{server.port} does not take the access token (401): check api_key and "
             "api_secret"
         )
-    with pytest.raises(ConnectorFailure, match=rf"ingress\.livekit: nothing answers at 127\.0\.0\.1:{server.port}"):
+    gone = rf"ingress\.livekit: cannot connect to 127\.0\.0\.1:{server.port}: nothing listens there"
+    with pytest.raises(ConnectorFailure, match=gone):
         await LiveKitIngress.probe(good)
     with pytest.raises(ConnectorFailure, match="does not know which LiveKit room to join"):
         await LiveKitIngress.probe(LiveKitIngressSettings())
