@@ -150,7 +150,7 @@ class Caller:
         return started
 
     async def play(self, path: Path) -> float:
-        """Speak what is in a WAV file of 16 bits; of several channels the first."""
+        """Speak what is in a WAV file; its channels are mixed into one."""
         return await self.say(*read_wav(path))
 
     async def until_heard(self, seconds: float, *, deadline: float = 30.0) -> float:

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from echostack.core.errors import ConnectorFailure
+from echostack.connectors.pcm import to_pcm
+from echostack.connectors.wav import WavReader
 
 RATE: Final = 48_000
 """Hz of what a caller says and of what it hears."""
@@ -24,6 +25,8 @@ AUDIBLE: Final = 100
 """A sample at or past this (of 32,768) can be heard; about -50 dBFS."""
 
 _SLACK: Final = 0.25  # seconds by which frames may come late before there is a hole in what was heard
+
+_MOST_SECONDS: Final = 600  # of a recording that a caller plays
 
 Pcm = npt.NDArray[np.int16]
 
@@ -91,15 +94,13 @@ def audible(pcm: Pcm, gap: float) -> list[tuple[float, float]]:
 
 
 def read_wav(path: Path) -> tuple[Pcm, int]:
-    """The first channel of a WAV file of 16 bits, and its rate. ConnectorFailure where it is not one."""
+    """A WAV file as one channel, ten minutes of it at most, and its rate. ConnectorFailure where it cannot be read."""
+    reader = WavReader(path)
     try:
-        with wave.open(str(path), "rb") as file:
-            if file.getsampwidth() != 2:
-                raise ConnectorFailure(f"{path} has {8 * file.getsampwidth()} bits a sample, not 16", retryable=False)
-            samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
-            return samples[:: file.getnchannels()], file.getframerate()
-    except (OSError, wave.Error, EOFError) as error:
-        raise ConnectorFailure(f"cannot read {path}: {error}", retryable=False) from error
+        reader.open()
+        return np.frombuffer(to_pcm(reader.read(reader.rate * _MOST_SECONDS)), np.int16), reader.rate
+    finally:
+        reader.close()
 
 
 def write_wav(path: Path, pcm: Pcm) -> None:

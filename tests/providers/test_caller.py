@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from echostack.core.clock import LoopClock
 from echostack.core.errors import ConnectorFailure
 from echostack.providers.caller import Caller, Line
-from echostack.providers.caller_audio import at_rate, read_wav
+from echostack.providers.caller_audio import at_rate, read_wav, write_wav
 from echostack.providers.livekit.server import SECRET, LiveKitServer
 from echostack.providers.server import KEY
 from tests.providers.livekit.guests import URL, guests, token, tone
@@ -135,13 +135,39 @@ def test_a_wav_is_read_and_what_is_none_is_refused(tmp_path: Path) -> None:
         file.setnchannels(2)
         file.setsampwidth(2)
         file.setframerate(8_000)
-        file.writeframes(np.array([1, 2, 3, 4], np.int16).tobytes())
+        file.writeframes(np.array([1, 3, 300, 500], np.int16).tobytes())
     pcm, rate = read_wav(path)
-    assert (pcm.tolist(), rate) == ([1, 3], 8_000)
+    assert (pcm.tolist(), rate) == ([2, 400], 8_000)
     assert len(at_rate(np.zeros(800, np.int16), 8_000)) == 4_800
-    path.write_bytes(b"nothing")
-    with pytest.raises(ConnectorFailure, match="cannot read"):
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        (0, "this file is empty"),
+        (30, "the header of this WAV file is cut off; the file is damaged; record it again"),
+        (44, "this WAV file holds no audio"),
+    ],
+)
+def test_a_recording_that_cannot_be_read_is_refused_in_words(kept: int, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    write_wav(path, tone(0.02))
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ConnectorFailure) as refused:
         read_wav(path)
+    assert str(refused.value) == f"{path}: {said}"
+
+
+def test_a_recording_of_24_bits_or_with_a_torn_end_is_played_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(3)
+        file.setframerate(16_000)
+        file.writeframes(b"\x00\x01\x00" * 5)
+    path.write_bytes(path.read_bytes()[:-2])
+    pcm, rate = read_wav(path)
+    assert (pcm.tolist(), rate) == ([1, 1, 1, 1], 16_000)
 
 
 async def test_a_caller_that_is_called_off_while_it_joins_is_in_no_room(server: LiveKitServer) -> None:
