@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from echostack.core.events import Event
 from echostack.core.payloads import (
@@ -49,7 +49,8 @@ class CallLines:
 
     caller_speaks, agent_speaks: who is heard now. partial: the caller's words that may still change.
     utterances: how many times the agent has begun to speak.
-    failures: how many errors there were that nothing made good, as a retry or a fallback does.
+    open_failures: the errors that nothing made good, as a retry or a fallback does: who, and why.
+    retried: by node, why it was last tried again; that it never worked shows in what came of it.
     """
 
     caller_speaks: bool = False
@@ -60,7 +61,18 @@ class CallLines:
     now: float = 0.0
     interruptions: int = 0
     utterances: int = 0
-    failures: int = 0
+    open_failures: list[tuple[str, str]] = field(default_factory=list)
+    retried: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> int:
+        """How many errors there were that nothing made good."""
+        return len(self.open_failures)
+
+    @property
+    def failed(self) -> str:
+        """The first of them in words; empty for none."""
+        return ": ".join(self.open_failures[0]) if self.open_failures else ""
 
     def take(self, event: Event) -> list[CallLine]:
         """The lines that ``event`` adds: none for most events, audio above all."""
@@ -133,6 +145,14 @@ class CallLines:
             case DeadLetter(event=name):
                 what = f"nobody could handle {name}"
         made_good = isinstance(payload, Retried | Recovered | FailedOver)
-        self.failures += not made_good
+        message = message.removeprefix(f"{node}: ")  # a connector's own message begins with its name
         text = f"{node}: {what}" + (f": {message}" if message else "")
+        if isinstance(payload, Retried):
+            self.retried[node] = message
+        if isinstance(payload, FailedOver):
+            mended = next((f for f in reversed(self.open_failures) if f[0] == node), None)
+            if mended is not None:  # the failure itself was told before, and another one works in the node's place
+                self.open_failures.remove(mended)
+        elif not made_good:
+            self.open_failures.append((node, message or what))
         return CallLine(event.time, ENGINE, text, "note" if made_good else "bad")

@@ -41,6 +41,8 @@ class Outcome:
     conversation: tuple[Turn, ...] = ()
     stats: Stats | None = None
     failures: int = 0
+    failed: str = ""
+    """The first of the failures, in words."""
     ended: str = ""
     interrupted: bool = False
     unrecorded: str = ""
@@ -52,6 +54,7 @@ class Outcome:
         return {
             "ended": "interrupted from the keyboard" if self.interrupted else self.ended,
             "failures": self.failures,
+            **({"failed": self.failed} if self.failed else {}),
             **({"unrecorded": self.unrecorded} if self.unrecorded else {}),
             "conversation": [asdict(turn) for turn in self.conversation],
             "stats": asdict(self.stats) if self.stats else None,
@@ -117,9 +120,22 @@ async def _call(session: Session, outcome: Outcome, lines: CallLines, trace: Tra
                         screen.show(new)
                         screen.refresh(event.time)
     finally:
-        outcome.failures, outcome.ended = lines.failures, lines.ended
+        outcome.failures, outcome.failed, outcome.ended = lines.failures, lines.failed, lines.ended
         if opened:
             outcome.conversation, outcome.stats = session.conversation, session.stats()
+            _note_the_mute(session, outcome, lines)
+
+
+def _note_the_mute(session: Session, outcome: Outcome, lines: CallLines) -> None:
+    """A node that was tried again and again until the call was over, and never answered, is a failure as well."""
+    assert outcome.stats is not None
+    for node, why in lines.retried.items():
+        spec, counted = session.plan.nodes[node].spec, outcome.stats.nodes.get(node)
+        if spec is None or not spec.produces or counted is None or counted["emitted"]:
+            continue
+        if set(counted["failures"]) <= {"retried"}:  # else it is a failure already
+            outcome.failures += 1
+            outcome.failed = outcome.failed or f"{node} never answered: {why}"
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from echostack.providers.caller_audio import RATE, read_wav
 
 _SETTLE = 0.5  # seconds from meeting the agent to the first word: it has yet to listen to us
 _ANSWERED = 1.2  # seconds of silence that end an answer
+_LONGEST = 10  # times as long as an answer is waited for, it may be itself
 _APART = 0.6  # seconds of silence that part what is heard into lines
 
 
@@ -117,20 +118,29 @@ async def _ring(asked: Asked, address: tuple[str, Any, str], outcome: _Call) -> 
                 if number and asked.interrupt_after is not None:
                     await caller.until_heard(asked.interrupt_after, deadline=asked.wait + asked.interrupt_after)
                 elif number:
-                    await caller.until_heard(0.02, deadline=asked.wait)
-                    await caller.until_quiet(_ANSWERED, deadline=10 * asked.wait)
+                    await _listen(caller, asked, outcome)
                 begun = await caller.say(pcm, rate)
                 at = begun - caller.joined
                 outcome.said.append(Heard("caller", round(at, 3), round(at + len(pcm) / rate, 3), str(turn)))
-            await caller.until_heard(0.02, deadline=asked.wait)
-            await caller.until_quiet(_ANSWERED, deadline=10 * asked.wait)
+            await _listen(caller, asked, outcome)
     except TimeoutError:
-        outcome.failure = f"the agent did not answer within {asked.wait:g} s"
+        outcome.failure = outcome.failure or f"the agent did not answer within {asked.wait:g} s"
     finally:
         outcome.heard = await compute.run(_lines, caller)
         if asked.out is not None:
             await compute.run(caller.save, asked.out)
         compute.close()
+
+
+async def _listen(caller: Caller, asked: Asked, outcome: _Call) -> None:
+    """Hear an answer to its end. TimeoutError, with words of its own where there was one and it did not end."""
+    await caller.until_heard(0.02, deadline=asked.wait)
+    longest = _LONGEST * asked.wait
+    try:
+        await caller.until_quiet(_ANSWERED, deadline=longest)
+    except TimeoutError:
+        outcome.failure = f"the agent has spoken for {longest:g} s and does not come to an end"
+        raise
 
 
 def _voice(turn: str | Path) -> tuple[Any, int]:

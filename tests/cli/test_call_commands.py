@@ -172,3 +172,20 @@ def test_the_demonstration_is_interrupted_and_holds_only_what_was_heard(echostac
     assert all(word in heard for word in ("opening hours", "lunch", "thank you"))
     assert any("eighteen dollars" in line for line in said)
     assert "interrupted by speech" in done.stdout
+
+
+def test_a_recogniser_that_is_not_there_is_told_at_the_end(echostack: Run, tmp_path: Path) -> None:
+    recording(tmp_path / "call.wav", 0.3)
+    (tmp_path / "deaf.echo").write_text(
+        "echostack: 1\nname: deaf\n"
+        "connectors:\n"
+        "  deepgram.stt: {api_key: k, base_url: 'http://127.0.0.1:9', outage_s: 0.2, attempts: 2}\n"
+        "pipeline:\n  - ingress.mic.audio_frame -> deepgram.stt\n"
+    )
+    done = echostack("run", "deaf.echo", "--in", "call.wav")
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "echostack: the call did not go as it should: deepgram.stt: 127.0.0.1:9 cannot be reached: nothing listens "
+        "there: see that the address is right, and that the service runs, and there has been no answer for "
+    )
+    assert done.stderr.count("\n") == 1

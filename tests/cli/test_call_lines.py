@@ -112,6 +112,15 @@ def test_failures_name_the_node_and_what_happened(payload: Payload, line: str, c
     assert lines.failures == counted
 
 
+def test_a_failure_that_another_one_stands_in_for_is_made_good() -> None:
+    lines, _ = told(
+        event(1.0, ExceptionFailure("b.tts", "b.tts: no voice"), "error"),
+        event(2.0, ExceptionFailure("a.stt", "a.stt: the socket closed"), "error"),
+        event(2.0, FailedOver("a.stt", "a.stt: the socket closed", to="b.stt"), "error"),
+    )
+    assert (lines.failures, lines.failed) == (1, "b.tts: no voice")
+
+
 def test_audio_says_nothing_but_moves_the_time() -> None:
     lines = CallLines()
     assert lines.take(event(7.5, AudioFrame(b"\0\0", 16000), "ingress")) == []

@@ -105,6 +105,9 @@ def finish(outcome: Outcome, json: bool) -> None:
     else:
         for what, where in outcome.files.items():
             print(f"{what}: {where}")
+    if outcome.failed and not outcome.interrupted:
+        more = f" (the first of {outcome.failures} failures)" if outcome.failures > 1 else ""
+        print(f"echostack: the call did not go as it should: {outcome.failed}{more}", file=sys.stderr)
     if outcome.unrecorded:
         print(f"echostack: {outcome.unrecorded}", file=sys.stderr)
     if outcome.interrupted:

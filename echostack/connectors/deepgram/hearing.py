@@ -63,6 +63,7 @@ class Hearing:
         self._asked_at: float | None = None  # audio has been sent since, and nothing has come
         self._fed_at = self._told_at = 0.0  # when audio was sent last, and when anything was
         self._stood = self._ever_stood = False  # whether this connection was open, and whether any was
+        self._ever_answered = False
         self._losses: deque[float] = deque()
         self._outage_since: float | None = None
         self._tries = 0
@@ -258,7 +259,7 @@ class Hearing:
             if lost.whole or nothing:
                 self._over = True
                 return
-            if self._gave_up_the_end():
+            if self._gave_up_the_end(lost):
                 return
         if self._outage_since is None:
             self._outage_since = now
@@ -288,12 +289,22 @@ class Hearing:
         until = now + wait
         while (left := min(until - self._clock.now(), self._left())) > 0:
             await self._clock.sleep(min(left, _LOOK_SECONDS))  # the audio may end meanwhile
-        self._gave_up_the_end()
+        self._gave_up_the_end(lost)
 
-    def _gave_up_the_end(self) -> bool:
-        """Whether the last words have been waited for as long as is right; what was not recognised is told."""
+    def _gave_up_the_end(self, lost: LinkLost) -> bool:
+        """Whether the last words have been waited for as long as is right; what was not recognised is told.
+
+        ConnectorFailure when that is all there was: a call in which Deepgram never answered has not gone well.
+        """
         self._over = self._left() <= 0
         if self._over:
+            if not self._ever_answered:
+                where = host_of(self._settings.base_url)
+                raise ConnectorFailure(
+                    f"{WHO}: {where} {lost.reason}, and the call ended before it answered once: "
+                    "check the network and https://status.deepgram.com",
+                    retryable=False,
+                )
             unheard = round(self._audio.unsettled, 3)
             self._context.log(f"{WHO} lost the end of the audio: no results came for it in time", seconds=unheard)
         return self._over
@@ -344,6 +355,7 @@ class Hearing:
             self._wake.set()  # whoever waits for audio looks anew at how long these words may wait for more
 
     def _answered(self) -> None:
+        self._ever_answered = True
         self._asked_at = None
         self._outage_since = None
         self._tries = 0

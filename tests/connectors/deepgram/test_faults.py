@@ -245,10 +245,31 @@ async def test_a_stream_that_never_ends_does_not_hold_up_the_end_of_the_call() -
         begun = call.clock.now()
         await call.ended()
         assert call.clock.now() - begun < 3.0
-    assert call.failure is None
+    assert str(call.failure) == (
+        f"deepgram.stt: 127.0.0.1:{server.port} has not given its last results within 2 s, and the call ended before "
+        "it answered once: check the network and https://status.deepgram.com"
+    )
 
 
 async def test_a_call_that_ends_while_there_is_no_room_does_not_wait_for_it_and_tells_what_was_not_heard() -> None:
+    script = CodedScript.of("Hello there.")
+    async with DeepgramServer(script) as server, Call(server, outage_s=60) as call:
+        await call.line.say(script.audio(RATE))
+        await call.until(lambda: bool(call.texts))
+        server.faults.add(Fault(FaultKind.RATE_LIMITED, seconds=20, times=0))
+        server.break_connections()
+        await server.seen.until("opened", 2)
+        await call.line.say(bytes(2 * RATE), speed=0)
+        begun = call.clock.now()
+        await call.ended()
+        assert call.clock.now() - begun < 2.5
+    assert call.failure is None
+    message, fields = call.context.logs[-1]
+    assert message == "deepgram.stt lost the end of the audio: no results came for it in time"
+    assert fields["seconds"] >= 1.0
+
+
+async def test_a_call_that_ends_before_deepgram_answered_once_has_failed() -> None:
     async with (
         DeepgramServer(SCRIPT, faults=[Fault(FaultKind.RATE_LIMITED, seconds=20, times=0)]) as server,
         Call(server, outage_s=60) as call,
@@ -258,10 +279,12 @@ async def test_a_call_that_ends_while_there_is_no_room_does_not_wait_for_it_and_
         begun = call.clock.now()
         await call.ended()
         assert call.clock.now() - begun < 2.5
-    assert call.failure is None
-    assert call.context.logs[-1] == (
-        "deepgram.stt lost the end of the audio: no results came for it in time", {"seconds": 1.0}
-    )  # fmt: skip
+    assert isinstance(call.failure, ConnectorFailure)
+    assert not call.failure.retryable
+    assert str(call.failure) == (
+        f"deepgram.stt: 127.0.0.1:{server.port} has no room for another stream (429: Too many requests. Please try "
+        "again later), and the call ended before it answered once: check the network and https://status.deepgram.com"
+    )
 
 
 async def test_the_end_of_speech_that_a_cut_connection_was_told_of_is_told_to_the_next_one() -> None:
