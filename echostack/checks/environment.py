@@ -83,7 +83,7 @@ def _service(node: CheckedNode, found: list[Diagnostic]) -> None:
         assert node.spec is not None
         problem = problem.removeprefix(f"{node.id}: ")  # a connector's own message begins with its name
         found.append(
-            at(SERVICE_DOWN, f"the service behind {node.id} does not answer: {problem}", node.node.place,
+            at(SERVICE_DOWN, f"the service behind {node.id} does not answer as it should: {problem}", node.node.place,
                help="check its address and key, and that this machine can reach it")
         )  # fmt: skip
 

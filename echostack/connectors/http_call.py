@@ -226,19 +226,20 @@ def where(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname or ''}{port}"
 
 
-def check_url(text: str) -> str:
-    """``text`` when it is an http or https address without user and password; ValueError otherwise."""
+def check_url(text: str, setting: str = "url") -> str:
+    """``text`` when it is an http or https address without user and password; ValueError, which names the ``setting``,
+    otherwise."""
     parts = urlsplit(text.strip())
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
-        raise ValueError("url takes an address that begins with http:// or https:// and a host")
+        raise ValueError(f"{setting} takes an address that begins with http:// or https:// and a host")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("url holds a user or password: give them as a header, {Authorization: {env: NAME}}")
+        raise ValueError(f"{setting} holds a user or password: give them as a header, {{Authorization: {{env: NAME}}}}")
     if any(c in "\r\n\t " or ord(c) < 32 for c in text.strip()):
-        raise ValueError("url holds a space or a control character: write it percent-encoded")
+        raise ValueError(f"{setting} holds a space or a control character: write it percent-encoded")
     try:
         _ = parts.port
     except ValueError:
-        raise ValueError("url has a port that is no number up to 65535") from None
+        raise ValueError(f"{setting} has a port that is no number up to 65535") from None
     return text.strip()
 
 

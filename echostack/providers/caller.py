@@ -33,6 +33,20 @@ _AHEAD: Final = 300  # milliseconds of its own voice that the SDK holds
 _STREAM: Final = 200  # frames of the agent's that may wait to be looked at
 _ABANDON_SECONDS: Final = 2.0  # for a connection that is given up to stand, and to be closed
 _MESSAGES: Final = 10_000  # data messages that are kept
+_ENDED: Final = {
+    "CLIENT_INITIATED": "the caller left",
+    "DUPLICATE_IDENTITY": "another participant joined under the caller's identity",
+    "SERVER_SHUTDOWN": "the server is shutting down",
+    "PARTICIPANT_REMOVED": "the caller was removed from the room",
+    "ROOM_DELETED": "the room was deleted",
+    "ROOM_CLOSED": "the room was closed",
+    "JOIN_FAILURE": "the media connection could not be made",
+    "SIGNAL_CLOSE": "the connection to the server was lost and did not come back",
+    "CONNECTION_TIMEOUT": "the connection to the server was lost and did not come back",
+    "MEDIA_FAILURE": "the media connection was lost",
+    "UNKNOWN_REASON": "the connection to the server was lost and did not come back",
+}
+"""Why the SDK says that it ended (participant_pb2.DisconnectReason), in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +344,8 @@ class Caller:
         async with self._clock.timeout(deadline):
             while not done():
                 if self.ended.is_set():
-                    raise ConnectorFailure(f"the call has ended: {self.reason or 'it was left'}", retryable=False)
+                    why = _ENDED.get(self.reason, self.reason) or "it was left"
+                    raise ConnectorFailure(f"the call has ended: {why}", retryable=False)
                 self._news.clear()
                 # Silence is no news: look again after a frame's time at the latest.
                 waking = self._clock.call_later(0.01, self._news.set)

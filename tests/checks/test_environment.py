@@ -74,9 +74,9 @@ def test_values_and_packages_that_are_missing_are_named() -> None:
 
 def test_a_service_that_does_not_answer_is_named_with_its_reason() -> None:
     assert told("pipeline:\n  - ingress.sms.text -> (plain.log, async.log)") == [
-        "2:26-35 E0603 the service behind plain.log does not answer: connection refused",
+        "2:26-35 E0603 the service behind plain.log does not answer as it should: connection refused",
         "  help: check its address and key, and that this machine can reach it",
-        "2:37-46 E0603 the service behind async.log does not answer: OSError",
+        "2:37-46 E0603 the service behind async.log does not answer as it should: OSError",
         "  help: check its address and key, and that this machine can reach it",
     ]
 

@@ -40,4 +40,4 @@ class ClaudeSettings(ChatSettings):
     @field_validator("base_url")
     @classmethod
     def _address(cls, value: str) -> str:
-        return check_url(value).rstrip("/")
+        return check_url(value, "base_url").rstrip("/")

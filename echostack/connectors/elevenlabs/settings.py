@@ -63,4 +63,4 @@ class ElevenLabsTtsSettings(ConnectorSettings):
     @field_validator("base_url")
     @classmethod
     def _reachable(cls, value: str) -> str:
-        return check_url(value).rstrip("/")
+        return check_url(value, "base_url").rstrip("/")

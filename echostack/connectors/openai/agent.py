@@ -41,7 +41,7 @@ class OpenAISettings(ChatSettings):
     @field_validator("base_url")
     @classmethod
     def _base_url(cls, value: str) -> str:
-        return check_url(value).rstrip("/")
+        return check_url(value, "base_url").rstrip("/")
 
 
 @connector(
