@@ -189,3 +189,23 @@ def test_a_recogniser_that_is_not_there_is_told_at_the_end(echostack: Run, tmp_p
         "there: see that the address is right, and that the service runs, and there has been no answer for "
     )
     assert done.stderr.count("\n") == 1
+
+
+def test_a_recogniser_that_was_tried_again_until_the_end_and_never_answered_is_a_failure(
+    echostack: Run, tmp_path: Path
+) -> None:
+    recording(tmp_path / "call.wav", 0.3)
+    (tmp_path / "deaf.echo").write_text(
+        "echostack: 1\nname: deaf\n"
+        "connectors:\n"
+        "  deepgram.stt: {api_key: k, base_url: 'http://127.0.0.1:9', outage_s: 0.5, attempts: 20}\n"
+        "pipeline:\n  - ingress.mic.audio_frame -> deepgram.stt\n"
+    )
+    done = echostack("run", "deaf.echo", "--in", "call.wav", "--json")
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    assert told["failures"] == 1
+    assert told["failed"].startswith(
+        "deepgram.stt never answered: 127.0.0.1:9 cannot be reached: nothing listens there: "
+    )
+    assert done.stderr == f"echostack: the call did not go as it should: {told['failed']}\n"
