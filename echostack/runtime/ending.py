@@ -1,15 +1,18 @@
 """How a call ends by itself: the end of the sources runs through the graph like one last event.
 
 A node has ended when every edge into it has; then its inbox closes, its connector sees the end of its input,
-gives its last answers and ends in turn. Nodes that only the engine feeds (error and control routes), and cycles on
-purpose, have no such end of their own: they are closed when everything else has ended and they are idle.
+gives its last answers and ends in turn. What the engine tells of playout ends with the egresses, so that a transcript
+has the words that are played last. Nodes that only the engine's other events feed (error and control routes), and
+cycles on purpose, have no such end of their own: they are closed when everything else has ended and they are idle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from echostack.core.payloads import PlayoutFinished
 from echostack.plan.model import ENGINE, Plan
+from echostack.registry import Form
 from echostack.runtime.driver import Driver
 
 
@@ -23,11 +26,29 @@ class Ending:
         self._gone: set[str] = set()
         choice = {member: node.id for node in plan.nodes.values() for member in node.members}
         for edge in plan.edges:
-            if edge.source == ENGINE:
-                continue
-            source = choice.get(edge.source, edge.source)
-            self._onward.setdefault(source, []).append(edge.target)
-            self._open[edge.target] = self._open.get(edge.target, 0) + 1
+            if edge.source != ENGINE:
+                self._lead(choice.get(edge.source, edge.source), edge.target)
+        mouths = [n.id for n in plan.nodes.values() if n.spec is not None and n.spec.form is Form.SINK]
+        told = dict.fromkeys(e.target for e in plan.edges if e.source == ENGINE and PlayoutFinished in e.payloads)
+        for target in told:
+            if target not in mouths and not self._reaches(target, mouths):  # what is played next may hang on it
+                for mouth in mouths:
+                    self._lead(mouth, target)
+
+    def _lead(self, source: str, target: str) -> None:
+        self._onward.setdefault(source, []).append(target)
+        self._open[target] = self._open.get(target, 0) + 1
+
+    def _reaches(self, node: str, goals: list[str]) -> bool:
+        seen, left = {node}, [node]
+        while left:
+            for target in self._onward.get(left.pop(), ()):
+                if target in goals:
+                    return True
+                if target not in seen:
+                    seen.add(target)
+                    left.append(target)
+        return False
 
     def ended(self, node: str) -> None:
         """``node`` will produce no more: close what only it still fed."""

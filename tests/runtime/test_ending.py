@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import pytest
 
 import echostack.api as echostack
+from echostack.connectors.transcript_log import TranscriptLog
 from echostack.core.audio import AudioFormat
 from echostack.core.clock import InlineCompute, LoopClock
-from echostack.core.payloads import AgentMessage, AudioFrame, DeadLetter, Text
+from echostack.core.payloads import AgentMessage, AudioFrame, DeadLetter, Text, ToolResult
 from echostack.registry import Context, connector
 from echostack.runtime.driver import Driver
 from echostack.runtime.ending import Ending
@@ -115,3 +118,75 @@ def test_what_is_being_said_is_not_said_on_to_a_caller_whose_transport_says_that
     text, ended = run_virtual(body())
     assert text == "hello-1 hello-2 hello-3 hello-4"
     assert ended == pytest.approx(2.0, abs=0.1)
+
+
+RECORDS = """
+echostack: 1
+connectors:
+  transcript.log: {path: transcript.jsonl}
+pipeline:
+  - ingress.line.audio_frame -> ear.stt -> acme.agent -> acme.tts -> egress.line.audio_chunk
+  - ear.stt -> acme.crm -> acme.ledger
+  - ingress.line.audio_frame -> ear.vad
+  - ear.stt -> transcript.log
+  - control.*.playout_finished -> transcript.log
+barge_in: off
+"""
+
+
+@pytest.mark.parametrize("barge_in", ["barge_in: off", "barge_in: {on: processing.ear.speech_started}"])
+@pytest.mark.parametrize("begun", [0.5, 1.9, 2.0])
+def test_what_had_begun_when_the_caller_left_is_finished_and_what_was_said_is_recorded(
+    begun: float, barge_in: str, tmp_path: Path
+) -> None:
+    """An effect takes three seconds. One that began before the caller was gone ends after it, and its result is
+    handed on; the transcript has his last words, and of the agent's what was played."""
+    did: list[tuple[str, float]] = []
+    kept: list[str] = []
+
+    @connector("ingress.line", output_format=lambda settings: AudioFormat(RATE))
+    class Booking:
+        hung_up = False
+
+        def __init__(self, context: Context) -> None:
+            self._clock = context.clock
+
+        async def run(self) -> AsyncIterator[AudioFrame]:
+            await self._clock.sleep(begun)
+            yield AudioFrame(b"\0\0", RATE, track="say:table")
+            await self._clock.sleep(2.0 - begun)
+            self.hung_up = True
+
+    @connector("acme.crm", effect=True)
+    class Crm:
+        def __init__(self, context: Context) -> None:
+            self._clock = context.clock
+
+        async def __call__(self, text: Text) -> ToolResult:
+            did.append(("begun", self._clock.now()))
+            await self._clock.sleep(3.0)
+            did.append(("done", self._clock.now()))
+            return ToolResult("crm", text.text, "done")
+
+    @connector("acme.ledger")
+    def ledger(result: ToolResult) -> None:
+        kept.append(result.id)
+
+    file = tmp_path / "transcript.jsonl"
+
+    async def body() -> tuple[str, float]:
+        text = RECORDS.replace("transcript.jsonl", str(file)).replace("barge_in: off", barge_in)
+        pipeline = echostack.compile(text, registry=registry(Booking, Crm, ledger, TranscriptLog), env={})
+        async with pipeline.session(clock=LoopClock(), compute=InlineCompute()) as call:
+            await call.finished()
+            return " ".join(turn.text for turn in call.conversation if turn.role == "agent"), call.now
+
+    heard, ended = run_virtual(body())
+    assert did == [("begun", begun), ("done", begun + 3.0)]
+    assert kept == ["table"]
+    assert ended == pytest.approx(begun + 3.0, abs=0.1)
+    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    said = [("caller", "table")] + ([("agent", heard)] if heard else [])
+    assert [(line["role"], line["text"]) for line in lines] == said
+    if begun < 1.0:
+        assert heard == "table-1 table-2 table-3"
