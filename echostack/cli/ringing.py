@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
+from json import loads
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +99,24 @@ def _address(environ: Mapping[str, str], room: str | None) -> tuple[str, Any, st
             f"the environment does not say {', '.join(missing)}: `echostack providers up --env FILE` writes a file that"
             " does, for `. FILE`"
         )
+    granted = room_of(token) if token else ""
+    if granted and granted != name:
+        raise UsageError(
+            f"LIVEKIT_TOKEN is for the room {granted!r}, and {name!r} is to be called: set LIVEKIT_ROOM or --room to"
+            " the token's, or take a token for it"
+        )
     return url, token or (key, secret), name
+
+
+def room_of(token: str) -> str:
+    """The room that a LiveKit token lets its holder into; empty where it names none, or is no token. It is read, not
+    trusted: whether it is good is the server's to say."""
+    try:
+        claims = token.strip().split(".")[1]
+        told = loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+        return str(told["video"]["room"])
+    except (IndexError, KeyError, TypeError, ValueError):
+        return ""
 
 
 async def _ring(asked: Asked, address: tuple[str, Any, str], outcome: _Call) -> None:
