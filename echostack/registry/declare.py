@@ -182,6 +182,8 @@ def _read_class(name: str, cls: type, simulates: bool = False) -> dict[str, Any]
             settings, wants["wants_settings"] = hint, parameter
         elif _is_view(name, parameter, hint, simulates):
             wants["wants_context"] = parameter
+        elif parameter != "return" and inspect.signature(init).parameters[parameter].default is inspect.Parameter.empty:
+            raise InvalidConnector(f"{name}: parameter {parameter!r} is neither a ConnectorSettings nor a Context")
     common = {"settings": settings, **wants, "is_class": True}
     if issubclass(cls, AudioSink):
         consumes = tuple(getattr(cls, "consumes", ()))

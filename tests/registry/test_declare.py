@@ -194,3 +194,26 @@ def test_functions_may_be_asked_about_a_guess_and_classes_that_say_so_or_can_tak
         "function": True, "keeper": False, "writer": False, "class": False, "taking back": True, "stream": False,
     }  # fmt: skip
     assert spec_of(connector("a.says", guessable=True)(Plain)).may_guess(None)
+
+
+class PlainSettings:
+    """What somebody might take for settings."""
+
+
+def test_a_class_that_asks_for_what_nobody_gives_it_is_refused_by_the_parameter_s_name() -> None:
+    class Wanting:
+        def __init__(self, settings: PlainSettings, context: Context) -> None: ...
+
+        def __call__(self, event: Text) -> AgentMessage: ...
+
+    with pytest.raises(InvalidConnector) as refused:
+        connector("a.agent")(Wanting)
+    assert str(refused.value) == "a.agent: parameter 'settings' is neither a ConnectorSettings nor a Context"
+
+    @connector("b.agent")
+    class Content:
+        def __init__(self, context: Context, pause: float = 0.0) -> None: ...
+
+        def __call__(self, event: Text) -> AgentMessage: ...
+
+    assert spec_of(Content).wants_context == "context"
