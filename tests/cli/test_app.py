@@ -209,3 +209,39 @@ def test_a_signal_while_the_command_is_still_loading_leaves_no_traceback(number:
     embedded = loading.replace("bin/echostack", "bin/other")
     done = subprocess.run([sys.executable, "-c", embedded], capture_output=True, text=True, check=False)
     assert done.returncode == -number  # a program that only imports it keeps its own ways
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [("return", 0), ("raise typer.Exit(0)", 0), ("raise typer.Exit(1)", 1), ("raise KeyboardInterrupt", 130)],
+)
+def test_a_process_with_native_threads_of_livekit_leaves_nothing_unwritten(how: str, code: int, tmp_path: Path) -> None:
+    """Such a process is ended without taking the interpreter down. What was printed into a pipe is there whole, files
+    are closed, and what is temporary is gone."""
+    program = f"""
+import sys, tempfile, typer
+from pathlib import Path
+import livekit.rtc
+from echostack.cli import app as cli
+
+@cli.app.command("leave")
+def leave() -> None:
+    with tempfile.TemporaryDirectory(dir="temporary") as folder, open("kept.txt", "w") as kept:
+        Path(folder, "x").write_text("x")
+        kept.write("y" * 100_000)
+        for n in range(20_000):
+            print(n)
+        sys.stderr.write("told")
+        {how}
+
+sys.argv = ["echostack", "leave"]
+cli.main()
+"""
+    (tmp_path / "temporary").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr.strip()) == (code, "told"), done.stderr
+    assert done.stdout.split() == [str(n) for n in range(20_000)]
+    assert (tmp_path / "kept.txt").stat().st_size == 100_000
+    assert list((tmp_path / "temporary").iterdir()) == []
