@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from livekit import rtc
 
 _PUBLISH_SECONDS: Final = 10.0
+_ON_ITS_WAY: Final = 0.06  # seconds: a packet of 20 ms with its look-ahead, and as much again for a busy machine
 _LAST_WORDS: Final = 1.0  # seconds that the last messages have, and what is played, when the call ends
 _STOP_SECONDS: Final = 1.0
 _POLL: Final = 0.01
@@ -196,10 +197,12 @@ class LiveKitEgress(RoomListener, AudioSink):
             raise ConnectorFailure(f"{self._context.node}: nobody hears the agent: {ending.why}", retryable=False)
 
     async def _silent(self, seconds: float) -> None:
-        """Wait until what was written has been played or cleared, so long at most."""
+        """Wait until what was written has been played or cleared, so long at most, and has left for the room."""
         until = self._clock.now() + seconds
         while not self._source.idle and self._clock.now() < until and self._ending is None:
             await self._clock.sleep(_POLL)
+        if self._ending is None:
+            await self._clock.sleep(_ON_ITS_WAY)  # a track that is taken back sends nothing of what it still holds
 
     async def _unpublish(self) -> bool:
         """Take the track back. Whether it is still out, because the room ended first."""
