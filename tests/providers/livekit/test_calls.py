@@ -191,6 +191,7 @@ async def test_it_is_seen_to_the_millisecond_when_a_track_can_be_heard(server: L
     assert recording.last_audible() == pytest.approx(silent.data["at"], abs=0.001)
     loud = np.flatnonzero(np.abs(pcm.astype(np.int32)) > 2_000)
     assert (loud[-1] - loud[0]) / rate == pytest.approx(0.6, abs=0.05)
+    await server.seen.until("left")
     assert recording.closed
 
 
