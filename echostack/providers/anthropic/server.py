@@ -7,7 +7,6 @@ change nothing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
@@ -19,14 +18,13 @@ from echostack.connectors.alongside import Alongside
 from echostack.providers.anthropic.events import Cache, Events, sse
 from echostack.providers.anthropic.requests import MessagesRequest, Refusal, read_request
 from echostack.providers.brain import Bit, Brain, Script
+from echostack.providers.exchange import Cut, Exchange
 from echostack.providers.faults import Fault, FaultKind
-from echostack.providers.gone import while_connected
 from echostack.providers.seen import Sighting
 from echostack.providers.server import KEY, ProviderServer
 
 _MODELS: Final = ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5", "claude-haiku-4-5")
 _PING: Final = 15.0  # seconds without an event after which the API shows that it lives
-_WRITTEN: Final = 0.005  # seconds for what was written to be on its way before the connection is broken
 
 
 class AnthropicServer(ProviderServer):
@@ -83,14 +81,7 @@ class AnthropicServer(ProviderServer):
             raise Refusal(f"model: {model}", "not_found_error")
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
-        exchange = _Exchange(self, request)
-        self.open += 1
-        try:
-            whole = await while_connected(request, self.clock, exchange.run())
-            self.seen.note(exchange.number, "closed" if whole else "cancelled", tokens=exchange.tokens)
-        finally:
-            self.open -= 1
-        return exchange.response or web.Response()
+        return await _Exchange(self, request).serve()
 
     async def _list(self, request: web.Request) -> web.Response:
         listed = [_model(name) for name in self.models or _MODELS]
@@ -119,27 +110,22 @@ class AnthropicServer(ProviderServer):
             return web.json_response(refusal.body(headers["request-id"]), status=refusal.status, headers=headers)
 
 
-class _Exchange:
-    """One POST of a message, from its first byte to its last, with the fault that it meets."""
+class _Exchange(Exchange):
+    """One POST of a message."""
+
+    unreadable = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":\n\n'
 
     def __init__(self, server: AnthropicServer, request: web.Request) -> None:
-        self.server, self.request = server, request
-        self.number = server.next_exchange()
-        self.fault = server.faults.next()
-        self.response: web.StreamResponse | None = None
-        self.tokens = 0
-        self._events: Events | None = None
-        self._sent = 0
-        self._silent = False
+        super().__init__(server, request)
+        self.server = server
 
     async def run(self) -> None:
-        """Answer, or refuse."""
         try:
             asked = await self._admit()
         except Refusal as refusal:
             self._refuse(refusal)
             return
-        events = self._events = Events(asked, self.number, self.server.cache.count(asked))
+        events = self.events = Events(asked, self.number, self.server.cache.count(asked))
         bits = self._bits(asked, events)
         try:
             if asked.stream:
@@ -147,7 +133,7 @@ class _Exchange:
                     await self._stream(events, bits)
             else:
                 await self._whole(events, bits)
-        except _Cut:
+        except Cut:
             return
         finally:
             await bits.aclose()
@@ -171,16 +157,14 @@ class _Exchange:
         return asked
 
     def _refuse(self, refusal: Refusal) -> None:
-        headers = self._headers()
-        if self.fault is not None and self.fault.kind is FaultKind.RATE_LIMITED:
-            seconds = self.fault.seconds
-            headers |= {"retry-after": str(math.ceil(seconds)), "retry-after-ms": f"{seconds * 1000:.0f}"}
-            headers |= {"anthropic-ratelimit-requests-remaining": "0"}
+        headers = self.headers()
+        if hint := self.hint():
+            headers |= hint | {"anthropic-ratelimit-requests-remaining": "0"}
         body = refusal.body(headers["request-id"])
         self.response = web.json_response(body, status=refusal.status, headers=headers)
         self.server.seen.note(self.number, "refused", status=refusal.status, kind=refusal.kind)
 
-    def _headers(self) -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
         reset = datetime.fromtimestamp(int(self.server.clock.wall()) + 1, UTC).isoformat().replace("+00:00", "Z")
         return {
             "request-id": f"req_local{self.number:06d}",
@@ -217,96 +201,28 @@ class _Exchange:
     async def _stream(self, events: Events, bits: AsyncGenerator[Bit, None]) -> None:
         last: Mapping[str, Any] = {"type": "ping"}
         for event in events.begin():
-            await self._send(event)
+            await self.send(sse(event), event)
         async for bit in bits:
             for event in events.of(bit):
                 last = event
-                await self._send(event)
-        while self._meets(FaultKind.ENDLESS):
-            await self._send(last)
-            await self.server.clock.sleep(_WRITTEN)
+                await self.send(sse(event), event)
+        await self.again(sse(last), last)
         for event in events.end():
-            await self._send(event)
-        assert self.response is not None
-        await self.response.write_eof()
+            await self.send(sse(event), event)
+        await self.finish()
 
     async def _pings(self) -> None:
         """Show that the answer is being worked on, as long as nothing of it comes."""
         while True:
-            sent = self._sent
+            sent = self.sent
             await self.server.clock.sleep(self.server.ping)
-            if self._sent == sent and self.response is not None and not self._silent:
+            if self.sent == sent and self.response is not None and not self.silent:
                 await self.response.write(sse({"type": "ping"}))
                 self.server.seen.note(self.number, "ping")
 
-    async def _send(self, event: Mapping[str, Any]) -> None:
-        """One event of the stream, or what goes wrong in its place."""
-        fault, data = self.fault, sse(event)
-        due = fault is not None and self._sent >= fault.after
-        if self._meets(FaultKind.SLOW):
-            assert fault is not None
-            await self.server.clock.sleep(fault.seconds)
-        if due and self._meets(FaultKind.HALF_OPEN):
-            await self._for_ever()
-        response = self.response
-        if response is None:
-            kind = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
-            response = self.response = web.StreamResponse(headers={**self._headers(), **kind})
-            await response.prepare(self.request)
-        if due and self._meets(FaultKind.CUT):
-            await response.write(data[: len(data) // 2])
-            await self._cut()
-        if due and self._meets(FaultKind.MALFORMED):
-            self.fault = None
-            await response.write(b'event: content_block_delta\ndata: {"type":"content_block_delta","index":\n\n')
-        await response.write(data)
-        if self._meets(FaultKind.DUPLICATE):
-            await response.write(data)
-        self._sent += 1
-        assert self._events is not None
-        self.tokens = self._events.tokens
-        self.server.seen.note(self.number, "sent", event=event)
-
     async def _whole(self, events: Events, bits: AsyncGenerator[Bit, None]) -> None:
-        said = [bit async for bit in bits]
-        if self._meets(FaultKind.SLOW):
-            assert self.fault is not None
-            await self.server.clock.sleep(self.fault.seconds)
-        if self._meets(FaultKind.HALF_OPEN):
-            await self._for_ever()
-        message = events.whole(said)
-        body = msgspec.json.encode(message)
-        self.response = web.StreamResponse(headers={**self._headers(), "Content-Type": "application/json"})
-        await self.response.prepare(self.request)
-        while self._meets(FaultKind.ENDLESS):
-            await self.response.write(b" ")
-            await self.server.clock.sleep(_WRITTEN)
-        if self._meets(FaultKind.CUT):
-            await self.response.write(body[: len(body) // 2])
-            await self._cut()
-        await self.response.write(body[:-1] if self._meets(FaultKind.MALFORMED) else body)
-        self.tokens = events.tokens
-        self.server.seen.note(self.number, "sent", event=message)
-        await self.response.write_eof()
-
-    def _meets(self, kind: FaultKind) -> bool:
-        return self.fault is not None and self.fault.kind is kind
-
-    async def _for_ever(self) -> None:
-        self._silent = True
-        while True:
-            await self.server.clock.sleep(3600.0)
-
-    async def _cut(self) -> None:
-        """Break the connection, as a network does: no end of the answer, no farewell."""
-        await self.server.clock.sleep(_WRITTEN)
-        if self.request.transport is not None:
-            self.request.transport.abort()
-        raise _Cut
-
-
-class _Cut(Exception):
-    """The server broke the connection on purpose: there is nothing more to say."""
+        message = events.whole([bit async for bit in bits])
+        await self.send_whole(msgspec.json.encode(message), message)
 
 
 def refuse_by(fault: Fault | None) -> None:

@@ -7,7 +7,6 @@ brain's matter.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
@@ -16,8 +15,8 @@ import msgspec
 from aiohttp import web
 
 from echostack.providers.brain import Bit, Brain, Message, Script
+from echostack.providers.exchange import Cut, Exchange
 from echostack.providers.faults import Fault, FaultKind
-from echostack.providers.gone import while_connected
 from echostack.providers.openai.chunks import DONE, Chunks, sse, tokens_in
 from echostack.providers.openai.requests import ChatRequest, Refusal, read_request, text_of
 from echostack.providers.seen import Sighting
@@ -109,14 +108,7 @@ class OpenAIServer(ProviderServer):
         return {"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "echostack"}
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
-        exchange = _Exchange(self, request)
-        self.open += 1
-        try:
-            whole = await while_connected(request, self.clock, exchange.run())
-            self.seen.note(exchange.number, "closed" if whole else "cancelled", tokens=exchange.tokens)
-        finally:
-            self.open -= 1
-        return exchange.response or web.Response()
+        return await _Exchange(self, request).serve()
 
     def prepare(self, request: ChatRequest, exchange: int) -> Chunks:
         """What makes the chunks of the answer to ``request``."""
@@ -133,34 +125,26 @@ class OpenAIServer(ProviderServer):
         )
 
 
-class _Exchange:
-    """One POST of a completion, from its first byte to its last, with the fault that it meets."""
+class _Exchange(Exchange):
+    """One POST of a completion."""
+
+    unreadable = b'data: {"id":"chatcmpl-local","choices":[{"delta":\n\n'
 
     def __init__(self, server: OpenAIServer, request: web.Request) -> None:
-        self.server, self.request = server, request
-        self.number = server.next_exchange()
-        self.fault = server.faults.next()
-        self.response: web.StreamResponse | None = None
-        self._chunks: Chunks | None = None
-        self._events = 0
-
-    @property
-    def tokens(self) -> int:
-        """How many the client was sent."""
-        return self._chunks.tokens if self._chunks is not None else 0
+        super().__init__(server, request)
+        self.server = server
 
     async def run(self) -> None:
-        """Answer, or refuse."""
         try:
             asked = await self._admit()
         except Refusal as refusal:
             self._refuse(refusal)
             return
-        self._chunks = self.server.prepare(asked, self.number)
-        bits = self._bits(asked)
+        chunks = self.events = self.server.prepare(asked, self.number)
+        bits = self._bits(asked, chunks)
         try:
-            await (self._stream(self._chunks, bits) if asked.stream else self._whole(self._chunks, bits))
-        except _Cut:
+            await (self._stream(chunks, bits) if asked.stream else self._whole(chunks, bits))
+        except Cut:
             return
         finally:
             await bits.aclose()
@@ -199,15 +183,14 @@ class _Exchange:
             raise Refusal(503, "The engine is currently overloaded, please try again later.", kind="server_error")
 
     def _refuse(self, refusal: Refusal) -> None:
-        headers = self._headers()
-        if self.fault is not None and self.fault.kind is FaultKind.RATE_LIMITED:
-            seconds = self.fault.seconds
-            headers |= {"retry-after": str(math.ceil(seconds)), "retry-after-ms": f"{seconds * 1000:.0f}"}
-            headers |= {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": f"{seconds:g}s"}
+        headers = self.headers()
+        if (hint := self.hint()) and self.fault is not None:
+            reset = f"{self.fault.seconds:g}s"
+            headers |= hint | {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": reset}
         self.response = web.json_response(refusal.body, status=refusal.status, headers=headers)
         self.server.seen.note(self.number, "refused", status=refusal.status, code=refusal.code)
 
-    def _headers(self) -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
         headers = {"x-request-id": f"req_local{self.number:06d}"}
         if self.server.plain:
             return headers
@@ -219,17 +202,16 @@ class _Exchange:
             "x-ratelimit-reset-requests": "120ms",
         }
 
-    async def _bits(self, asked: ChatRequest) -> AsyncGenerator[Bit, None]:
+    async def _bits(self, asked: ChatRequest, chunks: Chunks) -> AsyncGenerator[Bit, None]:
         """What the brain says, until the bound of tokens."""
         bound, count = asked.max_tokens or _MOST, 0
-        assert self._chunks is not None
         said = self.server.brain.reply([_message(m) for m in asked.messages], bound)
         try:
             async for bit in said:
                 yield bit
                 count += isinstance(bit, str)
                 if count >= bound:
-                    self._chunks.reason = "length"
+                    chunks.reason = "length"
                     return
         finally:
             close = getattr(said, "aclose", None)
@@ -242,88 +224,25 @@ class _Exchange:
         async for bit in bits:
             if not begun:
                 begun = True
-                await self._send(sse(chunks.begin(bit)))
+                await self._event(sse(chunks.begin(bit)))
             for chunk in chunks.of(bit):
                 last = sse(chunk)
-                await self._send(last)
+                await self._event(last)
         if not begun:
             last = sse(chunks.begin(None))
-            await self._send(last)
-        while self._meets(FaultKind.ENDLESS):
-            await self._send(last)
-            await self.server.clock.sleep(0.005)
+            await self._event(last)
+        await self.again(last, last.decode().strip())
         for chunk in chunks.end():
-            await self._send(sse(chunk))
-        await self._send(DONE)
-        assert self.response is not None
-        await self.response.write_eof()
+            await self._event(sse(chunk))
+        await self._event(DONE)
+        await self.finish()
 
-    async def _send(self, event: bytes) -> None:
-        """One event of the stream, or what goes wrong in its place."""
-        fault = self.fault
-        due = fault is not None and self._events >= fault.after
-        if self._meets(FaultKind.SLOW):
-            assert fault is not None
-            await self.server.clock.sleep(fault.seconds)
-        if due and self._meets(FaultKind.HALF_OPEN):
-            await _for_ever(self.server)
-        response = self.response
-        if response is None:
-            kind = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
-            response = self.response = web.StreamResponse(headers={**self._headers(), **kind})
-            await response.prepare(self.request)
-        if due and self._meets(FaultKind.CUT):
-            await response.write(event[: len(event) // 2])
-            await self._cut()
-        if due and self._meets(FaultKind.MALFORMED):
-            self.fault = None
-            await response.write(b'data: {"id":"chatcmpl-local","choices":[{"delta":\n\n')
-        await response.write(event)
-        if self._meets(FaultKind.DUPLICATE):
-            await response.write(event)
-        self._events += 1
-        self.server.seen.note(self.number, "sent", event=event.decode().strip())
+    async def _event(self, data: bytes) -> None:
+        await self.send(data, data.decode().strip())
 
     async def _whole(self, chunks: Chunks, bits: AsyncGenerator[Bit, None]) -> None:
-        said: list[Bit] = []
-        async for bit in bits:
-            said.append(bit)
-        if self._meets(FaultKind.SLOW):
-            assert self.fault is not None
-            await self.server.clock.sleep(self.fault.seconds)
-        if self._meets(FaultKind.HALF_OPEN):
-            await _for_ever(self.server)
-        body = msgspec.json.encode(chunks.whole(said))
-        self.response = web.StreamResponse(headers={**self._headers(), "Content-Type": "application/json"})
-        await self.response.prepare(self.request)
-        while self._meets(FaultKind.ENDLESS):
-            await self.response.write(b" ")
-            await self.server.clock.sleep(0.005)
-        if self._meets(FaultKind.CUT):
-            await self.response.write(body[: len(body) // 2])
-            await self._cut()
-        await self.response.write(body[:-1] if self._meets(FaultKind.MALFORMED) else body)
-        self.server.seen.note(self.number, "sent", event=body.decode())
-        await self.response.write_eof()
-
-    def _meets(self, kind: FaultKind) -> bool:
-        return self.fault is not None and self.fault.kind is kind
-
-    async def _cut(self) -> None:
-        """Break the connection, as a network does: no end of the answer, no farewell."""
-        await self.server.clock.sleep(0.005)  # what was written is on its way before the reset overtakes it
-        if self.request.transport is not None:
-            self.request.transport.abort()
-        raise _Cut
-
-
-class _Cut(Exception):
-    """The server broke the connection on purpose: there is nothing more to say."""
-
-
-async def _for_ever(server: OpenAIServer) -> None:
-    while True:
-        await server.clock.sleep(3600.0)
+        body = msgspec.json.encode(chunks.whole([bit async for bit in bits]))
+        await self.send_whole(body, body.decode())
 
 
 def _message(message: Mapping[str, Any]) -> Message:
